@@ -20,27 +20,30 @@
 
 #define NAMESPACE_PATH "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
-/* False when the environment's value is none of the row's type. */
-static bool load_option(struct config *config, enum config_option option,
-	char *const *env, struct config_errors *errs)
+static void load_option(
+	struct config_loading *loading, enum config_option option, char *const *env)
 {
 	const struct option *row = &config_options[option];
+	struct config *config = loading->config;
 	struct option_parser parser = {.memory = &config->memory};
 	char *member = (char *)config + row->offset;
 	const char *text = environment_find(env, row->name, &config->memory);
 
 	if (text && option_parse(row, &parser, text, member)) {
 		config->origin[option] = CONFIG_FROM_ENVIRONMENT;
-		return true;
+		loading->texts[option] = text;
+		return;
 	}
-	if (text)
-		config_error_want(errs, row, text, &parser);
+	if (text) {
+		config_error_want(loading->errs, row, text, &parser);
+		loading->is_bad[option] = true;
+	}
 	if (row->default_text) {
 		bool is_fine = option_parse(row, &parser, row->default_text, member);
 
 		assert(is_fine);
+		loading->texts[option] = row->default_text;
 	}
-	return !text;
 }
 
 /* A file that is not there, or is not like Kubernetes writes it, leaves the default. */
@@ -64,18 +67,18 @@ static void load_namespace(struct config *config, const char *path)
 int config_load_from(struct config *out, char *const *env, const char *namespace_path,
 	struct config_errors *errs)
 {
-	bool is_bad[CONFIG_N_ROWS] = {false};
+	struct config_loading loading = {.config = out, .errs = errs};
 
 	*out = (struct config){0};
 	*errs = (struct config_errors){0};
 	for (unsigned i = 0; i < CONFIG_N_ROWS; i++) {
 		if (config_options[i].name)
-			is_bad[i] = !load_option(out, i, env, errs);
+			load_option(&loading, i, env);
 	}
 	if (out->origin[OPT_namespace_] == CONFIG_FROM_DEFAULT)
 		load_namespace(out, namespace_path);
-	config_derive(out);
-	config_check_rules(out, is_bad, errs);
+	rules_derive(out);
+	rules_check(&loading);
 	environment_check_names(env, &out->memory, errs);
 	return errs->n_lines > 0 ? CONFIG_INVALID : 0;
 }

@@ -60,7 +60,8 @@ __attribute__((warn_unused_result)) int config_load_from(struct config *out,
 void config_fini(struct config *config);
 void config_errors_fini(struct config_errors *errs);
 
-/* One aligned line per variable: name, value, default, origin. */
+/* One aligned line per variable: name, origin, value, and the default if it is not that.
+ */
 void config_print_text(const struct config *config, FILE *out);
 
 /* A JSON array with one object per variable: name, value, default, origin. A variable

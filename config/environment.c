@@ -137,6 +137,6 @@ void environment_check_names(
 		value = environment_find(env, name, memory);
 		if (value && !is_option(name) && !is_service_link(name, value))
 			config_error(errs, name, value,
-				"no such variable, want perhaps %s", find_nearest(name));
+				"no such variable; did you mean %s?", find_nearest(name));
 	}
 }

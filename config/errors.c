@@ -80,25 +80,6 @@ void config_error_want(struct config_errors *errs, const struct option *row,
 	free(want);
 }
 
-void config_error_rule(struct config_errors *errs, enum config_option subject,
-	enum config_option other, const struct config *config, const char *want)
-{
-	char *texts[2];
-	size_t len;
-
-	for (int i = 0; i < 2; i++) {
-		const struct option *row = &config_options[i == 0 ? subject : other];
-		FILE *out = open_text(&texts[i], &len);
-
-		option_print(row, (const char *)config + row->offset, out);
-		close_text(out);
-	}
-	config_error(errs, config_options[subject].name, texts[0], "want %s %s='%s'",
-		want, config_options[other].name, texts[1]);
-	free(texts[0]);
-	free(texts[1]);
-}
-
 void config_errors_fini(struct config_errors *errs)
 {
 	for (size_t i = 0; i < errs->n_lines; i++)

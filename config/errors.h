@@ -14,7 +14,3 @@ __attribute__((format(printf, 4, 5))) void config_error(struct config_errors *er
 /* The line for a text that the row's parser refused. */
 void config_error_want(struct config_errors *errs, const struct option *row,
 	const char *value, const struct option_parser *parser);
-
-/* The line for two good values that do not go together. */
-void config_error_rule(struct config_errors *errs, enum config_option subject,
-	enum config_option other, const struct config *config, const char *want);

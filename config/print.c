@@ -45,8 +45,12 @@ void config_print_text(const struct config *config, FILE *out)
 		if (!row->name)
 			continue;
 		value = row_text(config, row);
-		fprintf(out, "%-24s %-40s %s\n", row->name, value && *value ? value : "-",
-			origin_words[config->origin[i]]);
+		fprintf(out, "%-24s %-16s %s", row->name, origin_words[config->origin[i]],
+			value && *value ? value : "-");
+		if (config->origin[i] != CONFIG_FROM_DEFAULT)
+			fprintf(out, " (default %s)",
+				row->default_text ? row->default_text : "-");
+		fputc('\n', out);
 		free(value);
 	}
 }

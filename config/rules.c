@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/rules.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "config/errors.h"
-#include "config/memory.h"
+#include "config/option.h"
 
 #define ZONE_LABEL   "topology.kubernetes.io/zone"
 #define REGION_LABEL "topology.kubernetes.io/region"
@@ -31,7 +32,7 @@ static void derive_from_label(
 		config->origin[option] = CONFIG_FROM_OTHER;
 }
 
-void config_derive(struct config *config)
+void rules_derive(struct config *config)
 {
 	derive_from_label(config, &config->zone, OPT_zone, ZONE_LABEL);
 	derive_from_label(config, &config->region, OPT_region, REGION_LABEL);
@@ -77,65 +78,85 @@ struct listener {
 	struct listen_addr addr;
 };
 
-/* Everything that is to listen on a known port; the array belongs to memory. */
-static struct listener *collect_listeners(const struct config *config,
-	const bool is_bad[], struct config_memory **memory, size_t *n_out)
+/* Everything that is to listen on a known port, at most max of them; how many there are.
+ */
+static size_t collect_listeners(
+	const struct config_loading *loading, struct listener *listeners, size_t max)
 {
+	const struct config *config = loading->config;
 	const struct inbound_list *inbound = &config->inbound;
 	const struct route_list *routes = &config->routes;
-	struct listener *all = config_alloc(
-		memory, inbound->n_items + routes->n_items + 2, sizeof(*all));
 	size_t n = 0, n_kept = 0;
 
+	assert(inbound->n_items + routes->n_items + 2 <= max);
 	for (size_t i = 0; i < inbound->n_items; i++)
-		all[n++] = (struct listener){OPT_inbound, inbound->items[i].listen};
+		listeners[n++] = (struct listener){OPT_inbound, inbound->items[i].listen};
 	for (size_t i = 0; i < routes->n_items; i++)
-		all[n++] = (struct listener){OPT_routes, routes->items[i].listen};
-	all[n++] = (struct listener){OPT_outbound, config->outbound};
-	all[n++] = (struct listener){OPT_admin, config->admin};
+		listeners[n++] = (struct listener){OPT_routes, routes->items[i].listen};
+	listeners[n++] = (struct listener){OPT_outbound, config->outbound};
+	listeners[n++] = (struct listener){OPT_admin, config->admin};
 	for (size_t i = 0; i < n; i++) {
-		if (!all[i].addr.off && all[i].addr.port != 0 && !is_bad[all[i].option])
-			all[n_kept++] = all[i];
+		const struct listener *one = &listeners[i];
+
+		if (!one->addr.off && one->addr.port != 0 &&
+			!loading->is_bad[one->option])
+			listeners[n_kept++] = *one;
 	}
-	*n_out = n_kept;
-	return all;
+	return n_kept;
 }
 
-static void check_duplicates(const struct config *config,
-	const struct listener *listeners, size_t n_listeners, struct config_errors *errs)
+static void report(const struct config_loading *loading, enum config_option option,
+	const char *want, enum config_option other)
+{
+	config_error(loading->errs, config_options[option].name, loading->texts[option],
+		"want %s %s='%s'", want, config_options[other].name,
+		loading->texts[other]);
+}
+
+static void report_port(const struct config_loading *loading, enum config_option option,
+	const char *want, const struct listener *other)
+{
+	config_error(loading->errs, config_options[option].name, loading->texts[option],
+		"want %s port %u of %s", want, other->addr.port,
+		config_options[other->option].name);
+}
+
+static void check_duplicates(const struct config_loading *loading,
+	const struct listener *listeners, size_t n_listeners)
 {
 	for (size_t i = 1; i < n_listeners; i++) {
-		const struct listener *a = &listeners[i], *b = listeners;
+		for (size_t k = 0; k < i; k++) {
+			const struct listen_addr *a = &listeners[i].addr,
+						 *b = &listeners[k].addr;
 
-		for (; b < a; b++) {
-			if (a->addr.port == b->addr.port &&
-				(covers(a->addr.host, b->addr.host) ||
-					covers(b->addr.host, a->addr.host)))
+			if (a->port == b->port &&
+				(covers(a->host, b->host) || covers(b->host, a->host))) {
+				report_port(loading, listeners[i].option,
+					"to listen elsewhere than on", &listeners[k]);
 				break;
+			}
 		}
-		if (b < a)
-			config_error_rule(errs, a->option, b->option, config,
-				"each listening port once, also counting");
 	}
 }
 
 /* A destination on which we listen ourselves would make a request go round for ever. */
-static void check_circles(const struct config *config, const struct listener *listeners,
-	size_t n_listeners, struct config_errors *errs)
+static void check_circles(const struct config_loading *loading,
+	const struct listener *listeners, size_t n_listeners)
 {
-	const struct inbound_list *inbound = &config->inbound;
+	const struct inbound_list *inbound = &loading->config->inbound;
+	const char *pod_ip = loading->config->pod_ip;
 
 	for (size_t i = 0; i < inbound->n_items; i++) {
 		const struct inbound_rule *rule = &inbound->items[i];
-		bool is_here =
-			is_loopback(rule->host) ||
-			(config->pod_ip && strcmp(rule->host, config->pod_ip) == 0);
+		bool is_here = is_loopback(rule->host) ||
+			       (pod_ip && strcmp(rule->host, pod_ip) == 0);
 
 		for (size_t k = 0; is_here && k < n_listeners; k++) {
 			if (rule->port == listeners[k].addr.port &&
 				covers(listeners[k].addr.host, rule->host)) {
-				config_error_rule(errs, OPT_inbound, listeners[k].option,
-					config, "the application's port, not one of");
+				report_port(loading, OPT_inbound,
+					"the application behind it, not nigh's own",
+					&listeners[k]);
 				break;
 			}
 		}
@@ -143,19 +164,16 @@ static void check_circles(const struct config *config, const struct listener *li
 }
 
 #define RULE(subject, other, holds, want)                                                \
-	do {                                                                             \
-		if (!is_bad[OPT_##subject] && !is_bad[OPT_##other] && !(holds))          \
-			config_error_rule(                                               \
-				errs, OPT_##subject, OPT_##other, config, want);         \
-	} while (0)
+	if (!loading->is_bad[OPT_##subject] && !loading->is_bad[OPT_##other] &&          \
+		!(holds))                                                                \
+	report(loading, OPT_##subject, want, OPT_##other)
 
-void config_check_rules(
-	const struct config *config, const bool is_bad[], struct config_errors *errs)
+void rules_check(const struct config_loading *loading)
 {
-	struct config_memory *memory = NULL;
-	size_t n_listeners;
-	struct listener *listeners =
-		collect_listeners(config, is_bad, &memory, &n_listeners);
+	const struct config *config = loading->config;
+	struct listener listeners[2 * OPTION_MAX_ITEMS + 2];
+	size_t n_listeners = collect_listeners(
+		loading, listeners, sizeof(listeners) / sizeof(*listeners));
 
 	RULE(drain_delay_ms, drain_timeout_ms,
 		config->drain_delay_ms <= config->drain_timeout_ms, "at most");
@@ -164,7 +182,6 @@ void config_check_rules(
 	RULE(region, node_labels,
 		is_same(config->region, find_label(config, REGION_LABEL)),
 		"the region of");
-	check_duplicates(config, listeners, n_listeners, errs);
-	check_circles(config, listeners, n_listeners, errs);
-	config_free_all(&memory);
+	check_duplicates(loading, listeners, n_listeners);
+	check_circles(loading, listeners, n_listeners);
 }

@@ -4,10 +4,17 @@
  */
 #include "config/config.h"
 
-/* Fill what one variable leaves open and another one says. */
-void config_derive(struct config *config);
+/* A configuration while it is being loaded. */
+struct config_loading {
+	struct config *config;
+	struct config_errors *errs;
+	const char
+		*texts[CONFIG_N_ROWS]; /* what each value was read from, NULL for none */
+	bool is_bad[CONFIG_N_ROWS];    /* reported already: no rule looks at it */
+};
 
-/* Report each pair of values that cannot go together. Options marked in is_bad have been
- * reported already, and are left out. */
-void config_check_rules(
-	const struct config *config, const bool is_bad[], struct config_errors *errs);
+/* Fill what one variable leaves open and another one says. */
+void rules_derive(struct config *config);
+
+/* Report each pair of values that cannot go together. */
+void rules_check(const struct config_loading *loading);
