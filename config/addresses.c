@@ -104,13 +104,14 @@ static bool parse_rule(struct option_parser *parser, char *text,
 	struct listen_addr *listen, enum protocol *protocol, char **target)
 {
 	char *equals = strchr(text, '=');
-	char *slash = strrchr(text, '/');
+	char *slash;
 
 	if (!equals)
 		return option_fail(parser, "no '='");
 	*equals = '\0';
 	*target = equals + 1;
 	*protocol = PROTOCOL_HTTP;
+	slash = strrchr(*target, '/');
 	if (slash) {
 		*slash = '\0';
 		if (strcmp(slash + 1, "tcp") == 0)

@@ -56,12 +56,12 @@ static bool is_service_link(const char *name, const char *value)
 		const char *name;
 		const char *value;
 	} shapes[] = {
-		{"_SERVICE_HOST$",                     "^[0-9A-Fa-f.:]+$"  },
-		{"_SERVICE_PORT(_[A-Z0-9_]+)?$",       "^[0-9]+$"          },
-		{"_PORT(_[0-9]+_(TCP|UDP|SCTP))?$",    "^(tcp|udp|sctp)://"},
-		{"_PORT_[0-9]+_(TCP|UDP|SCTP)_PROTO$", "^(tcp|udp|sctp)$"  },
-		{"_PORT_[0-9]+_(TCP|UDP|SCTP)_PORT$",  "^[0-9]+$"          },
-		{"_PORT_[0-9]+_(TCP|UDP|SCTP)_ADDR$",  "^[0-9A-Fa-f.:]+$"  },
+		{"_SERVICE_HOST$", "^[0-9A-Fa-f.:]+$"},
+		{"_SERVICE_PORT(_[A-Z0-9_]+)?$", "^[0-9]+$"},
+		{"_PORT(_[0-9]+_(TCP|UDP|SCTP))?$", "^(tcp|udp|sctp)://"},
+		{"_PORT_[0-9]+_(TCP|UDP|SCTP)_PROTO$", "^(tcp|udp|sctp)$"},
+		{"_PORT_[0-9]+_(TCP|UDP|SCTP)_PORT$", "^[0-9]+$"},
+		{"_PORT_[0-9]+_(TCP|UDP|SCTP)_ADDR$", "^[0-9A-Fa-f.:]+$"},
 	};
 
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(*shapes); i++) {

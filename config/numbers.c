@@ -20,19 +20,19 @@ struct unit {
 
 /* Largest first. 60s and 90s are how people write them, so minutes begin at 2m. */
 static const struct unit time_units[] = {
-	{"h",  3600000, 3600000},
-	{"m",  60000,   120000 },
-	{"s",  1000,    1000   },
-	{"ms", 1,       1      },
-	{NULL, 0,       0      },
+	{"h", 3600000, 3600000},
+	{"m", 60000, 120000},
+	{"s", 1000, 1000},
+	{"ms", 1, 1},
+	{NULL, 0, 0},
 };
 
 static const struct unit size_units[] = {
 	{"GiB", 1u << 30, 1u << 30},
 	{"MiB", 1u << 20, 1u << 20},
 	{"KiB", 1u << 10, 1u << 10},
-	{"",    1,        1       },
-	{NULL,  0,        0       },
+	{"", 1, 1},
+	{NULL, 0, 0},
 };
 
 static bool parse_scaled(struct option_parser *parser, const char *text,
