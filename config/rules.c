@@ -50,13 +50,19 @@ static bool is_same(const char *value, const char *label)
 	return !value || !label || strcmp(value, label) == 0;
 }
 
-static bool is_loopback(const char *host)
+/* What localhost stands for, whether one listens there or dials. */
+static bool is_localhost(const char *host)
 {
-	return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
+	return strcmp(host, "localhost") == 0 || strcmp(host, "127.0.0.1") == 0 ||
 	       strcmp(host, "::1") == 0;
 }
 
-/* Whether who listens on host a also gets what is sent to b. */
+static bool is_wildcard(const char *host)
+{
+	return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+}
+
+/* Whether who listens on a is reached through b. */
 static bool covers(const char *a, const char *b)
 {
 	if (!a || (b && strcmp(a, b) == 0))
@@ -64,13 +70,10 @@ static bool covers(const char *a, const char *b)
 	if (!b)
 		return false;
 	if (strcmp(a, "localhost") == 0)
-		return strcmp(b, "127.0.0.1") == 0 || strcmp(b, "::1") == 0;
+		return is_localhost(b);
 	if (strcmp(b, "localhost") == 0)
-		return is_loopback(a) || strcmp(a, "0.0.0.0") == 0 ||
-		       strcmp(a, "::") == 0;
-	if (strchr(b, ':'))
-		return strcmp(a, "::") == 0;
-	return strcmp(a, "0.0.0.0") == 0;
+		return is_localhost(a) || is_wildcard(a);
+	return strcmp(a, strchr(b, ':') ? "::" : "0.0.0.0") == 0;
 }
 
 struct listener {
@@ -148,7 +151,7 @@ static void check_circles(const struct config_loading *loading,
 
 	for (size_t i = 0; i < inbound->n_items; i++) {
 		const struct inbound_rule *rule = &inbound->items[i];
-		bool is_here = is_loopback(rule->host) ||
+		bool is_here = is_localhost(rule->host) || is_wildcard(rule->host) ||
 			       (pod_ip && strcmp(rule->host, pod_ip) == 0);
 
 		for (size_t k = 0; is_here && k < n_listeners; k++) {

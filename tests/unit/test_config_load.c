@@ -263,6 +263,7 @@ Test(config_load, a_listening_port_is_taken_once)
 		{"NIGH_INBOUND=0.0.0.0:80=81", "NIGH_ROUTES=[::]:80=a:80"},
 		{"NIGH_INBOUND=10.0.0.1:15001=81", "NIGH_ROUTES=10.0.0.2:15001=a:80"},
 		{"NIGH_INBOUND=15001=81", "NIGH_OUTBOUND=off"},
+		{"NIGH_INBOUND=127.0.0.2:80=81", "NIGH_ROUTES=localhost:80=a:80"},
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
