@@ -22,8 +22,7 @@ enum config_origin {
 	CONFIG_FROM_OTHER,           /* derived from another variable */
 };
 
-/* OPT_inbound, OPT_outbound, …: index of a row. Headings are rows too, without a
- * variable. */
+/* OPT_inbound, OPT_outbound, …: index of a row. Headings are rows too. */
 enum config_option {
 #define HEADING(id, text)  HEADING_##id,
 #define OPTION(field, ...) OPT_##field,
@@ -60,8 +59,7 @@ __attribute__((warn_unused_result)) int config_load_from(struct config *out,
 void config_fini(struct config *config);
 void config_errors_fini(struct config_errors *errs);
 
-/* One aligned line per variable: name, origin, value, and the default if it is not that.
- */
+/* One line per variable: name, origin, value, and the default if it is not that. */
 void config_print_text(const struct config *config, FILE *out);
 
 /* A JSON array with one object per variable: name, value, default, origin. A variable

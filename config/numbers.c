@@ -3,7 +3,6 @@
  * Counts, sizes and durations. A number is decimal digits and nothing else: no sign, no
  * exponent, no fraction; what does not fit in the member is out of range, never wrapped.
  */
-#include <errno.h>
 #include <limits.h>
 #include <stdint.h>
 #include <string.h>
@@ -18,66 +17,65 @@ struct unit {
 	uint64_t print_from; /* smaller values are printed in a smaller unit */
 };
 
-/* Largest first. 60s and 90s are how people write them, so minutes begin at 2m. */
-static const struct unit time_units[] = {
-	{"h", 3600000, 3600000},
-	{"m", 60000, 120000},
-	{"s", 1000, 1000},
-	{"ms", 1, 1},
-	{NULL, 0, 0},
+struct scale {
+	const char *form;
+	struct unit units[5]; /* largest first, then one without a suffix */
 };
 
-static const struct unit size_units[] = {
-	{"GiB", 1u << 30, 1u << 30},
-	{"MiB", 1u << 20, 1u << 20},
-	{"KiB", 1u << 10, 1u << 10},
-	{"", 1, 1},
-	{NULL, 0, 0},
+/* Minutes are printed from 2m on: 60s and 90s are how people write them. */
+static const struct scale time_scale = {
+	"a whole number and ms, s, m or h",
+	{{"h", 3600000, 3600000}, {"m", 60000, 120000}, {"s", 1000, 1000}, {"ms", 1, 1}},
+};
+
+static const struct scale size_scale = {
+	"a whole number, alone or with KiB, MiB or GiB",
+	{{"GiB", 1 << 30, 1 << 30}, {"MiB", 1 << 20, 1 << 20}, {"KiB", 1 << 10, 1 << 10},
+		{"", 1, 1}},
 };
 
 static bool parse_scaled(struct option_parser *parser, const char *text,
-	const struct unit *units, uint64_t *out)
+	const struct scale *scale, uint64_t *out)
 {
+	const struct unit *unit = scale->units;
 	size_t n_digits = strspn(text, "0123456789");
 	uint64_t n;
 
-	if (n_digits > 0 && n_digits == strlen(text) && strspn(text, "0") == n_digits) {
-		*out = 0;
+	if (text[0] && strspn(text, "0") == strlen(text)) {
+		*out = 0; /* needs no unit */
 		return true;
 	}
-	while (units->suffix && strcmp(units->suffix, text + n_digits) != 0)
-		units++;
-	if (n_digits == 0 || !units->suffix)
-		return option_fail(parser, NULL);
+	while (unit->suffix && strcmp(unit->suffix, text + n_digits) != 0)
+		unit++;
+	if (n_digits == 0 || !unit->suffix)
+		return option_fail(parser, scale->form);
 	if (!word_is_number(text, n_digits, UINT64_MAX, &n) ||
-		__builtin_mul_overflow(n, units->factor, out))
+		__builtin_mul_overflow(n, unit->factor, out))
 		return option_fail(parser, "too large");
 	return true;
 }
 
-static void print_scaled(uint64_t n, const struct unit *units, FILE *out)
+static void print_scaled(uint64_t n, const struct scale *scale, FILE *out)
 {
+	const struct unit *unit = scale->units;
+
 	if (n == 0) {
 		fputc('0', out);
 		return;
 	}
-	while (n % units->factor != 0 || n < units->print_from)
-		units++;
-	fprintf(out, "%llu%s", (unsigned long long)(n / units->factor), units->suffix);
+	while (n % unit->factor != 0 || n < unit->print_from)
+		unit++;
+	fprintf(out, "%llu%s", (unsigned long long)(n / unit->factor), unit->suffix);
 }
 
 static bool duration_parse(struct option_parser *parser, char *text, void *value)
 {
-	if (parse_scaled(parser, text, time_units, value))
-		return true;
-	if (!parser->why)
-		parser->why = "a whole number and ms, s, m or h";
-	return false;
+	return parse_scaled(parser, text, &time_scale, value);
 }
 
 static void duration_print(const void *value, FILE *out)
 {
-	print_scaled(*(const uint64_t *)value, time_units, out);
+	print_scaled(*(const uint64_t *)value, &time_scale, out);
 }
 
 static int duration_compare(const void *a, const void *b)
@@ -97,11 +95,8 @@ static bool bytes_parse(struct option_parser *parser, char *text, void *value)
 {
 	uint64_t n;
 
-	if (!parse_scaled(parser, text, size_units, &n)) {
-		if (!parser->why)
-			parser->why = "a whole number, alone or with KiB, MiB or GiB";
+	if (!parse_scaled(parser, text, &size_scale, &n))
 		return false;
-	}
 	if (n > SIZE_MAX)
 		return option_fail(parser, "too large");
 	*(size_t *)value = n;
@@ -110,7 +105,7 @@ static bool bytes_parse(struct option_parser *parser, char *text, void *value)
 
 static void bytes_print(const void *value, FILE *out)
 {
-	print_scaled(*(const size_t *)value, size_units, out);
+	print_scaled(*(const size_t *)value, &size_scale, out);
 }
 
 static int bytes_compare(const void *a, const void *b)
@@ -130,8 +125,9 @@ static bool uint_parse(struct option_parser *parser, char *text, void *value)
 {
 	uint64_t n;
 
+	(void)parser;
 	if (!word_is_number(text, strlen(text), UINT_MAX, &n))
-		return option_fail(parser, NULL);
+		return false;
 	*(unsigned *)value = (unsigned)n;
 	return true;
 }

@@ -31,11 +31,11 @@ static bool parse_choice(const struct option_type *type, const char *text, void 
 	return false;
 }
 
+/* A comma after the last item is what templates leave behind: no mistake. */
 static size_t count_items(const char *text)
 {
 	size_t n = 1;
 
-	/* A comma after the last item is what templates leave behind: no mistake. */
 	for (const char *comma = strchr(text, ','); comma; comma = strchr(comma + 1, ','))
 		n += comma[1] != '\0';
 	return n;
@@ -71,8 +71,7 @@ static bool parse_list(const struct option_type *type, struct option_parser *par
 	return !type->check || type->check(parser, &list);
 }
 
-/* A bound is text of the same type, so that it reads in the row as a user would write it.
- */
+/* A bound is text too, so that a row reads as a user would write it. */
 static int compare_bound(const struct option *option, struct option_parser *parser,
 	const void *value, const char *text)
 {

@@ -11,8 +11,7 @@
 
 #include "config/memory.h"
 
-/* What a parser works with: memory for what it keeps, and the place to say what is wrong.
- */
+/* What a parser works with: memory for what it keeps, a place to say what is wrong. */
 struct option_parser {
 	struct config_memory **memory;
 	const char *why;  /* a constant text, NULL when there is nothing to add */
@@ -35,23 +34,20 @@ struct option_type {
 	/* Read text, which it may cut up, into value. False: why says what is wrong. */
 	bool (*parse)(struct option_parser *parser, char *text, void *value);
 
-	/* Print nothing when there is no value; else what parse reads as the same value.
-	 */
+	/* Print what parse reads as the same value; nothing when there is none. */
 	void (*print)(const void *value, FILE *out);
 
 	/* Order of two values, as memcmp gives it; NULL when a row can have no bounds. */
 	int (*compare)(const void *a, const void *b);
 
-	/* Not NULL makes it a choice: the words in the order of the enum, NULL at the
-	 * end. */
+	/* Not NULL makes it a choice: the words by their enum, NULL at the end. */
 	const char *const *choices;
 
 	/* Not 0 makes it a list: parse and print then are those of one item. */
 	size_t item_size;
 	size_t max_items;
 
-	/* The list as a whole, when all its items are good; NULL when any list will do.
-	 */
+	/* Is a list of good items good as a whole? NULL when it always is. */
 	bool (*check)(struct option_parser *parser, const struct option_list *list);
 };
 

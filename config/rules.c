@@ -124,21 +124,31 @@ static void report_port(const struct config_loading *loading, enum config_option
 		config_options[other->option].name);
 }
 
+/* The first of n listeners that what is sent to host and port may reach. */
+static const struct listener *find_listener(
+	const struct listener *listeners, size_t n, const char *host, uint16_t port)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct listen_addr *addr = &listeners[i].addr;
+
+		if (addr->port == port &&
+			(covers(addr->host, host) || covers(host, addr->host)))
+			return &listeners[i];
+	}
+	return NULL;
+}
+
 static void check_duplicates(const struct config_loading *loading,
 	const struct listener *listeners, size_t n_listeners)
 {
 	for (size_t i = 1; i < n_listeners; i++) {
-		for (size_t k = 0; k < i; k++) {
-			const struct listen_addr *a = &listeners[i].addr,
-						 *b = &listeners[k].addr;
+		const struct listen_addr *addr = &listeners[i].addr;
+		const struct listener *other =
+			find_listener(listeners, i, addr->host, addr->port);
 
-			if (a->port == b->port &&
-				(covers(a->host, b->host) || covers(b->host, a->host))) {
-				report_port(loading, listeners[i].option,
-					"to listen elsewhere than on", &listeners[k]);
-				break;
-			}
-		}
+		if (other)
+			report_port(loading, listeners[i].option,
+				"to listen elsewhere than on", other);
 	}
 }
 
@@ -151,18 +161,15 @@ static void check_circles(const struct config_loading *loading,
 
 	for (size_t i = 0; i < inbound->n_items; i++) {
 		const struct inbound_rule *rule = &inbound->items[i];
-		bool is_here = is_localhost(rule->host) || is_wildcard(rule->host) ||
-			       (pod_ip && strcmp(rule->host, pod_ip) == 0);
+		const struct listener *other = NULL;
 
-		for (size_t k = 0; is_here && k < n_listeners; k++) {
-			if (rule->port == listeners[k].addr.port &&
-				covers(listeners[k].addr.host, rule->host)) {
-				report_port(loading, OPT_inbound,
-					"the application behind it, not nigh's own",
-					&listeners[k]);
-				break;
-			}
-		}
+		if (is_localhost(rule->host) || is_wildcard(rule->host) ||
+			(pod_ip && strcmp(rule->host, pod_ip) == 0))
+			other = find_listener(
+				listeners, n_listeners, rule->host, rule->port);
+		if (other)
+			report_port(loading, OPT_inbound,
+				"the application behind it, not nigh's own", other);
 	}
 }
 

@@ -77,8 +77,7 @@ const struct option_type type_NAMESPACE = {
 
 static bool node_name_parse(struct option_parser *parser, char *text, void *value)
 {
-	/* No DNS name to dial: a node may be called 10.0.0.1, and on some clouds it is.
-	 */
+	/* Not to be dialled: a node may be called 10.0.0.1, and some are. */
 	return word_is_dns_subdomain(text) && keep(parser, text, value);
 }
 
@@ -126,8 +125,7 @@ static bool endpoints_parse(struct option_parser *parser, char *text, void *valu
 			return option_fail(parser, "no path after file:");
 		return path_parse(parser, text + 5, &endpoints->path);
 	}
-	for (unsigned i = 0; i < sizeof(endpoints_words) / sizeof(*endpoints_words);
-		i++) {
+	for (unsigned i = 0; i <= ENDPOINTS_DNS; i++) {
 		if (i != ENDPOINTS_FILE && strcmp(text, endpoints_words[i]) == 0) {
 			endpoints->source = i;
 			return true;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The types that an environment variable can have: what they look like in struct config,
- * and for each the three functions that make an option of it (parse, print, compare).
+ * The types that an environment variable can have, as they are in struct config. What
+ * reads and prints them is declared in option.h.
  *
  * Owns no memory: whatever a value points at lives in the memory that its parser was
  * given, which is that of one struct config and ends with it.
