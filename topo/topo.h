@@ -104,11 +104,12 @@ struct topo_tier {
 };
 
 struct topo_port {
-	const char *name;   /* of the service port and of the slice port; may be "" */
-	uint16_t number;    /* of the service port; with no Service known that of the
-			       slices, 0 when they differ */
-	uint8_t mode;       /* enum topo_mode */
-	uint8_t n_tiers;    /* 0: no endpoint may be used */
+	const char *name; /* of the service port and of the slice port; may be "" */
+	uint16_t number;  /* of the service port; with no Service known that of the
+			     slices, 0 when they differ */
+	uint16_t target;  /* number that the slices say, 0 when they differ or say none */
+	uint8_t mode;     /* enum topo_mode */
+	uint8_t n_tiers;  /* 0: no endpoint may be used */
 	const char *domain; /* that of tier 0; NULL when there is none */
 	const char *reason; /* why this domain, or what is missing; one sentence */
 	const struct topo_tier *tiers;
