@@ -87,7 +87,6 @@ struct resolve *resolve_start(
 		.ai_family = AF_UNSPEC,
 		.ai_socktype = SOCK_STREAM,
 		.ai_protocol = IPPROTO_TCP,
-		.ai_flags = EVUTIL_AI_ADDRCONFIG,
 	};
 	struct resolve *resolve;
 

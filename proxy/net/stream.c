@@ -207,7 +207,7 @@ void stream_finish(struct stream *stream)
 		send_fin(stream);
 }
 
-bool stream_peer_took_any(const struct stream *stream, uint64_t n_written, size_t n_bytes)
+bool stream_peer_took_any(const struct stream *stream, uint64_t n_before)
 {
 	struct tcp_info info;
 	socklen_t len = sizeof(info);
@@ -216,5 +216,5 @@ bool stream_peer_took_any(const struct stream *stream, uint64_t n_written, size_
 		len < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof(uint64_t))
 		return true;
 	/* bytes_acked counts the SYN as one. */
-	return info.tcpi_bytes_acked > n_written - n_bytes + 1;
+	return info.tcpi_bytes_acked > n_before + 1;
 }

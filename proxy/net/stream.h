@@ -83,8 +83,8 @@ static inline bool stream_is_blocked(const struct stream *stream)
 }
 
 /*
- * After the peer's FIN (end of stream read): whether the peer's kernel had taken any of
- * the last n_bytes that were written. False proves that the peer closed before it could
- * see them. True when it cannot be told.
+ * After the peer's FIN (end of stream read): whether the peer's kernel has taken more than
+ * the first n_before bytes that were ever written here. False proves that the peer closed
+ * before it could see what came behind them. True when it cannot be told.
  */
-bool stream_peer_took_any(const struct stream *stream, uint64_t n_written, size_t n_bytes);
+bool stream_peer_took_any(const struct stream *stream, uint64_t n_before);

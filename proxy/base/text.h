@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Appending to memory of fixed size; what does not fit is left out and remembered. */
+#include "base/str.h"
+
+struct text {
+	char *ptr;
+	size_t len, cap;
+	bool overflow;
+};
+
+static inline void text_add(struct text *text, struct str s)
+{
+	if (text->cap - text->len < s.len) {
+		text->overflow = true;
+		return;
+	}
+	memcpy(text->ptr + text->len, s.ptr, s.len);
+	text->len += s.len;
+}
+
+static inline void text_add_u64(struct text *text, uint64_t value)
+{
+	char digits[20];
+	size_t i = sizeof(digits);
+
+	do {
+		digits[--i] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	text_add(text, (struct str){digits + i, sizeof(digits) - i});
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *            accept
+ *              v
+ *   +------> HEAD ---- a head is complete ----> EXCHANGE ----> TUNNEL
+ *   |          | idle, end, error                  |  101, CONNECT
+ *   |          v                                   |
+ *   |        closed <--- LINGER <-- last response -+
+ *   +------------------- the response says nothing of close
+ */
+#include "flow/client.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "flow/exchange.h"
+#include "flow/http_request.h"
+#include "flow/relay.h"
+
+#define LINGER_MS       5000
+#define READS_PER_TURN  4
+
+static void on_ready(struct stream *stream);
+static void on_deferred(struct deferred *deferred);
+static void on_deadline(struct deadline *deadline);
+
+static void read_requests(struct client *client);
+
+static bool has_room(struct worker *worker)
+{
+	return atomic_load(&worker->shared->n_downstream) < worker->shared->max_downstream;
+}
+
+static void count_state(struct client *client, int change)
+{
+	struct gauges *gauges = &client->worker->gauges;
+	enum direction direction = client_direction(client);
+
+	if (client->state == CLIENT_HEAD)
+		gauges->idle[direction][DOWNSTREAM] += (uint32_t)change;
+	else if (client->state == CLIENT_TUNNEL)
+		gauges->tunnels[direction] += (uint32_t)change;
+}
+
+void client_enter(struct client *client, enum client_state state)
+{
+	count_state(client, -1);
+	client->state = (uint8_t)state;
+	count_state(client, 1);
+}
+
+bool client_on_accept(struct listener *listener, int fd, const union address *peer)
+{
+	struct door *door = container_of(listener, struct door, listener);
+	struct worker *worker = door->worker;
+	struct client *client = slab_alloc(&worker->client_slab);
+
+	if (client)
+		*client = (struct client){.worker = worker, .front = door->front, .peer = *peer};
+	if (!client || stream_open(&client->stream, &worker->loop, fd, on_ready) != 0) {
+		slab_free(&worker->client_slab, client);
+		close(fd);
+		return false;
+	}
+	atomic_fetch_add(&worker->shared->n_downstream, 1);
+	client->id = atomic_fetch_add(&worker->shared->flow_ids, 1);
+	client->state = CLIENT_HEAD;
+	count_state(client, 1);
+	list_push(&worker->clients, &client->node);
+	worker->gauges.open[door->front->direction][DOWNSTREAM]++;
+	worker->counters.opened[door->front->direction][DOWNSTREAM]++;
+	lifetime_begin(&client->life, worker);
+	if (door->front->protocol == PROTOCOL_TCP) {
+		client_enter(client, CLIENT_TUNNEL);
+		exchange_begin_tcp(client);
+	} else {
+		deadline_set(&worker->idle, &client->deadline,
+			worker->config->idle_timeout_ms, on_deadline);
+	}
+	return has_room(worker);
+}
+
+static void reap(struct deferred *deferred)
+{
+	struct client *client = container_of(deferred, struct client, deferred);
+
+	slab_free(&client->worker->client_slab, client);
+}
+
+void client_drop(struct client *client, bool reset)
+{
+	struct worker *worker = client->worker;
+
+	if (client->dropped)
+		return;
+	client->dropped = true;
+	if (client->exchange)
+		exchange_on_client_lost(client->exchange);
+	count_state(client, -1);
+	worker->gauges.open[client_direction(client)][DOWNSTREAM]--;
+	atomic_fetch_sub(&worker->shared->n_downstream, 1);
+	list_unlink(&client->node);
+	deadline_clear(&client->deadline);
+	if (reset)
+		stream_reset(&client->stream);
+	else
+		stream_close(&client->stream);
+	buf_put(&worker->loop.bufs, client->in);
+	client->in = NULL;
+	loop_reap(&worker->loop, &client->deferred, reap);
+	worker_resume_accepting(worker);
+}
+
+/* A peer that still has to take the response gets more time than one that only has to
+ * close its side. */
+static void wait_for_end(struct client *client)
+{
+	struct worker *worker = client->worker;
+
+	if (stream_is_blocked(&client->stream))
+		deadline_set(&worker->idle, &client->deadline,
+			worker->config->idle_timeout_ms, on_deadline);
+	else
+		deadline_set(&worker->linger, &client->deadline, LINGER_MS, on_deadline);
+}
+
+void client_linger(struct client *client)
+{
+	struct worker *worker = client->worker;
+
+	client_enter(client, CLIENT_LINGER);
+	buf_put(&worker->loop.bufs, client->in);
+	client->in = NULL;
+	stream_finish(&client->stream);
+	wait_for_end(client);
+	loop_defer(&worker->loop, &client->deferred, on_deferred);
+}
+
+void client_exchange_done(struct client *client, bool persist)
+{
+	struct worker *worker = client->worker;
+
+	client->exchange = NULL;
+	if (!persist) {
+		client_linger(client);
+		return;
+	}
+	client_enter(client, CLIENT_HEAD);
+	deadline_set(&worker->idle, &client->deadline, worker->config->idle_timeout_ms,
+		on_deadline);
+	if (client->in || client->stream.readable)
+		loop_defer(&worker->loop, &client->deferred, on_deferred);
+}
+
+bool client_retires(const struct client *client, enum recycle_reason *reason)
+{
+	if (client_direction(client) != INBOUND)
+		return false;
+	if (client->worker->draining) {
+		*reason = RECYCLE_drain;
+		return true;
+	}
+	return lifetime_is_over(&client->life, reason);
+}
+
+bool client_is_gone(struct client *client)
+{
+	ssize_t n = stream_peek(&client->stream);
+
+	return n < 0 && n != -EAGAIN;
+}
+
+/* What the peer still sends is of no use, but unread bytes would make a reset of our
+ * close, and the reset would take the response from the peer's hands. */
+static void discard(struct client *client)
+{
+	struct loop *loop = &client->worker->loop;
+
+	for (int i = 0; i < READS_PER_TURN && client->stream.readable; i++) {
+		ssize_t n = stream_read(&client->stream, loop->scratch, loop->scratch_bytes);
+
+		if (n == -EAGAIN)
+			break;
+		if (n < 0) {
+			client_drop(client, false);
+			return;
+		}
+	}
+	if (client->stream.at_eof && client->stream.fin_sent)
+		client_drop(client, false);
+	else if (client->stream.readable && !client->stream.at_eof)
+		loop_defer(loop, &client->deferred, on_deferred);
+}
+
+static void serve(struct client *client)
+{
+	switch ((enum client_state)client->state) {
+	case CLIENT_HEAD:
+		read_requests(client);
+		break;
+	case CLIENT_EXCHANGE:
+	case CLIENT_TUNNEL:
+		exchange_on_client(client->exchange);
+		break;
+	case CLIENT_LINGER:
+		discard(client);
+		break;
+	}
+}
+
+static void on_ready(struct stream *stream)
+{
+	struct client *client = container_of(stream, struct client, stream);
+	bool was_blocked = stream_is_blocked(stream);
+
+	if (stream_flush(stream) != 0) {
+		client_drop(client, false);
+		return;
+	}
+	if (was_blocked && client->state == CLIENT_LINGER)
+		wait_for_end(client);
+	serve(client);
+}
+
+static void on_deferred(struct deferred *deferred)
+{
+	struct client *client = container_of(deferred, struct client, deferred);
+
+	serve(client);
+}
+
+static void on_deadline(struct deadline *deadline)
+{
+	struct client *client = container_of(deadline, struct client, deadline);
+
+	if (client->state == CLIENT_HEAD && client->in_is_partial) {
+		http_request_late(client);
+		return;
+	}
+	/* Bytes that came this moment are a request, not idleness. */
+	if (client->state == CLIENT_HEAD && stream_peek(&client->stream) > 0) {
+		client->stream.readable = true;
+		read_requests(client);
+		return;
+	}
+	if (client->state == CLIENT_HEAD && !stream_is_blocked(&client->stream))
+		client_linger(client);
+	else
+		client_drop(client, false);
+}
+
+/* The bytes at hand: what was kept, then what the socket has. Gives their number, or 0 at
+ * the end of the stream, or -errno. */
+static ssize_t gather(struct client *client)
+{
+	struct loop *loop = &client->worker->loop;
+	size_t kept = buf_len(client->in);
+	ssize_t n = 0;
+
+	if (kept > 0) {
+		memcpy(loop->scratch, client->in->data + client->in->from, kept);
+		buf_put(&loop->bufs, client->in);
+		client->in = NULL;
+		if (!client->in_is_partial)
+			return (ssize_t)kept;
+	}
+	if (client->stream.readable && kept < loop->scratch_bytes) {
+		size_t room = loop->scratch_bytes - kept;
+
+		n = stream_read(&client->stream, loop->scratch + kept,
+			room < LOOP_READ_BYTES ? room : LOOP_READ_BYTES);
+	} else {
+		n = -EAGAIN;
+	}
+	if (n == -EAGAIN && kept > 0) {
+		if (!buf_append(&loop->bufs, &client->in, loop->scratch, kept))
+			return -ENOMEM;
+		return n;
+	}
+	return n > 0 ? n + (ssize_t)kept : n;
+}
+
+/* Keeps what has come of a head; the clock runs from its first byte. */
+static bool keep_partial(struct client *client, struct str bytes)
+{
+	struct worker *worker = client->worker;
+
+	if (!buf_append(&worker->loop.bufs, &client->in, bytes.ptr, bytes.len))
+		return false;
+	if (!client->in_is_partial)
+		deadline_set(&worker->header, &client->deadline,
+			worker->config->header_timeout_ms, on_deadline);
+	client->in_is_partial = true;
+	return true;
+}
+
+static void read_requests(struct client *client)
+{
+	struct worker *worker = client->worker;
+
+	for (int i = 0; i < READS_PER_TURN; i++) {
+		struct str bytes = {worker->loop.scratch, 0};
+		enum head_result result;
+		ssize_t n;
+
+		/* The response before this has to go out first. */
+		if (stream_is_blocked(&client->stream) ||
+			(!client->in && !client->stream.readable))
+			return;
+		n = gather(client);
+		if (n == -EAGAIN)
+			return;
+		if (n <= 0) {
+			client_drop(client, false);
+			return;
+		}
+		bytes.len = (size_t)n;
+		result = head_parse(&worker->head, &client->scan, HEAD_REQUEST, bytes,
+			worker->config->max_header_bytes);
+		if (result == HEAD_MORE) {
+			if (keep_partial(client, bytes))
+				continue;
+			client_drop(client, true);
+			return;
+		}
+		client->scan = (struct head_scan){0};
+		client->in_is_partial = false;
+		deadline_clear(&client->deadline);
+		client_enter(client, CLIENT_EXCHANGE);
+		http_request_begin(client, result, bytes);
+		return;
+	}
+	loop_defer(&worker->loop, &client->deferred, on_deferred);
+}
+
+static bool is_between_requests(const struct client *client)
+{
+	return client->state == CLIENT_HEAD && !client->in && !client->stream.readable;
+}
+
+void clients_close_idle(struct worker *worker, enum direction direction)
+{
+	list_each_safe(node, next, &worker->clients)
+	{
+		struct client *client = container_of(node, struct client, node);
+
+		if (client_direction(client) == direction && is_between_requests(client) &&
+			stream_peek(&client->stream) <= 0)
+			client_linger(client);
+	}
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * One downstream connection: somebody who dialled us. Reads request heads one after the
+ * other (pipelined ones wait), and ends without losing the peer the last response.
+ */
+#include "flow/recycle.h"
+#include "net/stream.h"
+
+struct exchange;
+
+enum client_state {
+	CLIENT_HEAD,     /* waits for a request head, or has a part of one */
+	CLIENT_EXCHANGE, /* a request is being served */
+	CLIENT_TUNNEL,   /* plain bytes: TCP, CONNECT, after an upgrade */
+	CLIENT_LINGER,   /* FIN sent: reads until the peer has read too */
+};
+
+struct client {
+	struct stream stream;
+	struct worker *worker;
+	const struct front *front;
+	struct list node;
+	struct exchange *exchange;
+	struct deadline deadline; /* idle, header or linger */
+	struct deferred deferred;
+	struct lifetime life;
+	struct buf *in;           /* bytes that came and were not used yet */
+	struct head_scan scan;
+	union address peer;
+	uint64_t id;
+	uint8_t state;            /* enum client_state */
+	bool in_is_partial;       /* `in` holds a part of a head: more must come */
+	bool dropped;
+};
+
+/* For listener_start: takes a connection in. */
+bool client_on_accept(struct listener *listener, int fd, const union address *peer);
+
+/* Moves it to another state; the gauges follow. */
+void client_enter(struct client *client, enum client_state state);
+
+/* The exchange is over. With `persist` the next request is awaited, else the connection
+ * ends behind what was written. */
+void client_exchange_done(struct client *client, bool persist);
+
+/* No more requests: FIN, then reading to the end of what the peer still sends. */
+void client_linger(struct client *client);
+
+/* Closes at once, in any state; with reset the peer cannot take it for a clean end. */
+void client_drop(struct client *client, bool reset);
+
+/* Whether this connection is to end with the current response, and why. */
+bool client_retires(const struct client *client, enum recycle_reason *reason);
+
+/* While the exchange does not read: whether the peer has gone for good (not FIN alone). */
+bool client_is_gone(struct client *client);
+
+/* Ends the connections that are between two requests (drain). */
+void clients_close_idle(struct worker *worker, enum direction direction);
+
+static inline enum direction client_direction(const struct client *client)
+{
+	return client->front->direction;
+}

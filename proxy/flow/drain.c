@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flow/drain.h"
+
+#include "flow/client.h"
+#include "flow/exchange.h"
+
+void drain_begin(struct worker *worker)
+{
+	worker->draining = true;
+}
+
+void drain_close_doors(struct worker *worker)
+{
+	if (worker->doors_closed)
+		return;
+	worker->doors_closed = true;
+	for (size_t i = 0; i < worker->n_doors; i++)
+		if (worker->doors[i].front->direction == INBOUND)
+			listener_close(&worker->doors[i].listener);
+	clients_close_idle(worker, INBOUND);
+}
+
+void drain_add_status(struct worker *worker, struct drain_status *status)
+{
+	status->inbound += worker->gauges.open[INBOUND][DOWNSTREAM];
+	status->outbound_in_flight += worker->gauges.in_flight[OUTBOUND];
+	status->outbound_open += worker->gauges.open[OUTBOUND][DOWNSTREAM];
+}
+
+void drain_cut_off(struct worker *worker, unsigned *n_cut)
+{
+	list_each_safe(node, next, &worker->clients)
+	{
+		struct client *client = container_of(node, struct client, node);
+
+		if (client->exchange) {
+			(*n_cut)++;
+			exchange_cut_off(client->exchange);
+		}
+	}
+}

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything that can be wrong with a request is found before a byte of it goes on: head,
+ * framing, target, Host, and as much of the body as came with the head.
+ */
+#include "flow/http_request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "http/authority.h"
+
+#define PUMP_ROUNDS  4
+#define HTTP_PORT    80
+
+/* What begin learns of a request before it can be forwarded. */
+struct intent {
+	struct head *head;
+	struct authority authority; /* where to, from the target or from Host */
+	struct str origin;          /* request target in origin form */
+	struct str body;            /* as much as came with the head */
+	enum target_form form;
+	bool has_host;
+};
+
+static void read_facts(struct exchange *exchange, const struct head *head)
+{
+	static const char *const idempotent[] = {
+		"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE",
+	};
+
+	if (str_is(head->method, STR("HEAD")))
+		exchange->method = METHOD_HEAD;
+	else if (str_is(head->method, STR("CONNECT")))
+		exchange->method = METHOD_CONNECT;
+	for (size_t i = 0; i < sizeof(idempotent) / sizeof(*idempotent); i++)
+		if (str_is(head->method, str_of(idempotent[i])))
+			exchange->idempotent = true;
+	exchange->client_is_1_0 = head->minor == 0;
+	exchange->client_keeps_alive = head_keeps_alive(head);
+	/* h2c would leave HTTP/1 behind our back; the server simply goes on in HTTP/1.1. */
+	exchange->wants_upgrade = head->minor >= 1 && head->says_upgrade &&
+		head->n_of[FIELD_UPGRADE] == 1 &&
+		!str_is_nocase(head->last[FIELD_UPGRADE]->value, STR("h2c"));
+}
+
+static void keep_trace(struct exchange *exchange, const struct head *head)
+{
+	size_t len = head->method.len + 1 + head->target.len;
+
+	if (exchange->worker->config->access_log == CONFIG_ACCESS_OFF || !head->method.ptr)
+		return;
+	exchange->trace = strndup(head->method.ptr, len < 512 ? len : 512);
+}
+
+/* RFC 9112 section 3.2: one valid Host in HTTP/1.1, and at most one in HTTP/1.0. */
+static const char *check_host(struct intent *intent)
+{
+	const struct head *head = intent->head;
+	struct authority host;
+	int n = head->n_of[FIELD_HOST];
+
+	if (n > 1)
+		return "more than one Host";
+	if (n == 0)
+		return head->minor >= 1 ? "no Host" : NULL;
+	if (!authority_parse(head->last[FIELD_HOST]->value, &host))
+		return "a malformed Host";
+	intent->has_host = true;
+	if (intent->form == TARGET_ORIGIN || intent->form == TARGET_ASTERISK)
+		intent->authority = host;
+	return NULL;
+}
+
+/* Answers and gives false when the request cannot go on. */
+static bool understand(struct exchange *exchange, struct intent *intent)
+{
+	struct head *head = intent->head;
+	size_t max = exchange->worker->config->max_header_bytes;
+	enum framing_result framing;
+	const char *problem;
+	size_t used;
+
+	framing = framing_of_request(head, &exchange->request_body, max);
+	if (framing != FRAMING_OK) {
+		exchange_answer(exchange,
+			framing == FRAMING_UNKNOWN ? OUTCOME_unsupported_coding
+						   : OUTCOME_bad_request,
+			head->problem);
+		return false;
+	}
+	intent->form =
+		target_parse(head->method, head->target, &intent->authority, &intent->origin);
+	problem = intent->form == TARGET_BAD ? "a malformed request target" : check_host(intent);
+	if (!problem && exchange->method == METHOD_CONNECT && !exchange->request_body.done)
+		problem = "CONNECT with a body";
+	if (!problem && body_skim(&exchange->request_body, intent->body, &used) == BODY_BAD)
+		problem = exchange->request_body.problem;
+	if (problem) {
+		exchange_answer(exchange, OUTCOME_bad_request, problem);
+		return false;
+	}
+	if (intent->form == TARGET_HTTPS) {
+		exchange_answer(exchange, OUTCOME_unsupported_coding,
+			"https has to go through CONNECT");
+		return false;
+	}
+	/* What follows the body is the next request, or the first bytes of a tunnel. */
+	if (!buf_append(&exchange->worker->loop.bufs, &exchange->client->in,
+		    intent->body.ptr + used, intent->body.len - used)) {
+		exchange_answer(exchange, OUTCOME_no_resources, NULL);
+		return false;
+	}
+	intent->body.len = used;
+	return true;
+}
+
+static bool find_target(struct exchange *exchange, const struct intent *intent)
+{
+	struct client *client = exchange->client;
+	const struct authority *to = &intent->authority;
+
+	if (client->front->service || client->front->direction == INBOUND) {
+		exchange->target = target_for_front(client->worker, client->front);
+	} else if (to->host.len == 0) {
+		exchange_answer(exchange, OUTCOME_bad_request,
+			"neither the request target nor Host says where to");
+		return false;
+	} else {
+		exchange->target = target_for_host(client->worker, OUTBOUND, to->host,
+			to->port_number, HTTP_PORT);
+	}
+	if (!exchange->target) {
+		exchange_answer(exchange, OUTCOME_no_resources, NULL);
+		return false;
+	}
+	target_hold(exchange->target);
+	tally_count_request(exchange->target->tally, exchange->started_us / 1000);
+	return true;
+}
+
+static void add_line(struct text *out, struct str name, struct str value)
+{
+	text_add(out, name);
+	text_add(out, STR(": "));
+	text_add(out, value);
+	text_add(out, STR("\r\n"));
+}
+
+/* Method, target in origin form (RFC 9112 section 3.2.1), and always our own version. */
+static void emit_request_line(struct text *out, const struct intent *intent)
+{
+	const struct head *head = intent->head;
+	bool is_absolute = intent->form == TARGET_ABSOLUTE;
+
+	text_add(out, head->method);
+	text_add(out, STR(" "));
+	if (is_absolute && intent->origin.len == 0 && str_is(head->method, STR("OPTIONS")))
+		text_add(out, STR("*"));
+	else if (is_absolute && (intent->origin.len == 0 || *intent->origin.ptr == '?'))
+		text_add(out, STR("/"));
+	text_add(out, intent->origin);
+	text_add(out, STR(" HTTP/1.1\r\n"));
+}
+
+/*
+ * Host stays as received, unless the target says it in its place; one is made where an
+ * HTTP/1.0 client gave none, because HTTP/1.1 needs it.
+ */
+static void emit_host(struct text *out, const struct exchange *exchange,
+	const struct intent *intent)
+{
+	if (intent->form == TARGET_ABSOLUTE || intent->form == TARGET_AUTHORITY)
+		add_line(out, STR("Host"), intent->authority.text);
+	else if (!intent->has_host)
+		add_line(out, STR("Host"), exchange->target->host
+				? str_of(exchange->target->host)
+				: STR(""));
+}
+
+static void emit_forwarded(
+	struct text *out, const struct exchange *exchange, const struct intent *intent)
+{
+	const struct head *head = intent->head;
+	char ip[INET6_ADDRSTRLEN];
+	struct str peer = {ip, address_print_ip(&exchange->client->peer, ip, sizeof(ip))};
+
+	if (!head->last[FIELD_X_FORWARDED_FOR] || head->last[FIELD_X_FORWARDED_FOR]->drop)
+		add_line(out, STR("X-Forwarded-For"), peer);
+	if (!head->last[FIELD_X_FORWARDED_PROTO] || head->last[FIELD_X_FORWARDED_PROTO]->drop)
+		add_line(out, STR("X-Forwarded-Proto"), STR("http"));
+	if (intent->authority.text.len > 0 && (!head->last[FIELD_X_FORWARDED_HOST] ||
+			head->last[FIELD_X_FORWARDED_HOST]->drop))
+		add_line(out, STR("X-Forwarded-Host"), intent->authority.text);
+}
+
+static bool is_forwarded(const struct exchange *exchange, const struct intent *intent,
+	const struct field *field)
+{
+	switch (field->id) {
+	case FIELD_HOST:
+		return intent->form == TARGET_ORIGIN || intent->form == TARGET_ASTERISK;
+	case FIELD_UPGRADE:
+		return exchange->wants_upgrade;
+	case FIELD_EXPECT:
+		return !field->drop && !exchange->client_is_1_0;
+	default:
+		return !field->drop;
+	}
+}
+
+/* The fields as they came, less those of this hop, plus ours. No empty line at the end. */
+static void emit_head(struct text *out, const struct exchange *exchange,
+	const struct intent *intent)
+{
+	const struct head *head = intent->head;
+	bool is_inbound = exchange->direction == INBOUND;
+	char ip[INET6_ADDRSTRLEN];
+
+	emit_request_line(out, intent);
+	emit_host(out, exchange, intent);
+	for (size_t i = 0; i < head->n_fields; i++) {
+		const struct field *field = &head->fields[i];
+		const char *end = field->value.ptr + field->value.len;
+
+		if (!is_forwarded(exchange, intent, field))
+			continue;
+		text_add(out, (struct str){field->name.ptr, (size_t)(end - field->name.ptr)});
+		if (is_inbound && field == head->last[FIELD_X_FORWARDED_FOR]) {
+			text_add(out, STR(", "));
+			text_add(out, (struct str){ip, address_print_ip(&exchange->client->peer,
+							       ip, sizeof(ip))});
+		}
+		text_add(out, STR("\r\n"));
+	}
+	if (is_inbound)
+		emit_forwarded(out, exchange, intent);
+	if (exchange->wants_upgrade)
+		text_add(out, STR("Connection: Upgrade\r\n"));
+}
+
+/* What emit_head may add to what was received. */
+#define ADDED_BYTES 320
+
+static bool hold_request(struct exchange *exchange, const struct intent *intent)
+{
+	size_t cap = intent->head->len + 2 * intent->authority.text.len + ADDED_BYTES;
+	struct buf *buf;
+	struct text out;
+
+	if (exchange->target->host)
+		cap += strlen(exchange->target->host);
+	buf = buf_get(&exchange->worker->loop.bufs, cap + intent->body.len);
+	if (!buf)
+		return false;
+	exchange->request = buf;
+	out = (struct text){.ptr = buf->data, .cap = cap};
+	emit_head(&out, exchange, intent);
+	if (out.overflow)
+		return false;
+	exchange->head_len = (uint32_t)out.len;
+	memcpy(buf->data + out.len, intent->body.ptr, intent->body.len);
+	buf->to = (uint32_t)(out.len + intent->body.len);
+	exchange->complete_request_held = true;
+	return true;
+}
+
+static bool answer_bad_head(
+	struct exchange *exchange, enum head_result result, const struct head *head)
+{
+	switch (result) {
+	case HEAD_BAD:
+		exchange_answer(exchange, OUTCOME_bad_request, head->problem);
+		return true;
+	case HEAD_LARGE:
+		exchange_answer(exchange, OUTCOME_head_too_large, NULL);
+		return true;
+	case HEAD_VERSION:
+		exchange_answer(exchange, OUTCOME_unsupported_version, NULL);
+		return true;
+	default:
+		return false;
+	}
+}
+
+void http_request_begin(struct client *client, enum head_result result, struct str bytes)
+{
+	struct head *head = &client->worker->head;
+	struct exchange *exchange = exchange_create(client);
+	struct intent intent = {.head = head};
+
+	if (!exchange) {
+		client_drop(client, true);
+		return;
+	}
+	client->life.n_requests++;
+	keep_trace(exchange, head);
+	if (answer_bad_head(exchange, result, head))
+		return;
+	client->worker->counters.bytes[exchange->direction][DOWNSTREAM] += bytes.len;
+	read_facts(exchange, head);
+	intent.body = (struct str){bytes.ptr + head->len, bytes.len - head->len};
+	if (!understand(exchange, &intent) || !find_target(exchange, &intent))
+		return;
+	if (!hold_request(exchange, &intent)) {
+		exchange_answer(exchange, OUTCOME_no_resources, NULL);
+		return;
+	}
+	exchange_dispatch(exchange);
+}
+
+void http_request_late(struct client *client)
+{
+	struct exchange *exchange = exchange_create(client);
+
+	if (!exchange) {
+		client_drop(client, true);
+		return;
+	}
+	client_enter(client, CLIENT_EXCHANGE);
+	exchange_answer(exchange, OUTCOME_head_timeout, NULL);
+}
+
+static void await_response(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+
+	if (worker->config->response_timeout_ms > 0 && !exchange->head_sent)
+		upstream_set_deadline(exchange->upstream, &worker->response,
+			worker->config->response_timeout_ms);
+}
+
+/* The last request that the connection may carry says so. */
+static bool is_last_request(struct upstream *upstream)
+{
+	enum recycle_reason reason;
+
+	upstream->life.n_requests++;
+	if (!lifetime_is_over(&upstream->life, &reason))
+		return false;
+	upstream->worker->counters.recycled[UPSTREAM][reason]++;
+	return true;
+}
+
+void http_request_send(struct exchange *exchange)
+{
+	struct upstream *upstream = exchange->upstream;
+	struct buf *request = exchange->request;
+	struct str close = STR("Connection: close\r\n\r\n");
+	struct iovec iov[3];
+
+	upstream->is_last = is_last_request(upstream) && !exchange->wants_upgrade;
+	if (!upstream->is_last)
+		close = STR("\r\n");
+	iov[0] = (struct iovec){request->data, exchange->head_len};
+	iov[1] = (struct iovec){(char *)close.ptr, close.len};
+	iov[2] = (struct iovec){
+		request->data + exchange->head_len, request->to - exchange->head_len};
+	exchange->sent = true;
+	exchange->n_sent = request->to + close.len;
+	exchange->bytes_up = exchange->n_sent;
+	if (stream_write(&upstream->stream, iov, iov[2].iov_len > 0 ? 3 : 2) != 0) {
+		/* It had ended before: not a byte was taken. */
+		exchange_attempt_failed(exchange,
+			upstream->reused ? ATTEMPT_CLOSED_UNSEEN : ATTEMPT_NOT_CONNECTED);
+		return;
+	}
+	if (exchange->request_body.done)
+		await_response(exchange);
+	else if (exchange->client->stream.readable)
+		http_request_pump(exchange);
+}
+
+/* While all of the request is held it can be sent again. */
+static void hold_more(struct exchange *exchange, struct str bytes)
+{
+	struct buf_pool *bufs = &exchange->worker->loop.bufs;
+
+	if (!exchange->complete_request_held)
+		return;
+	if (exchange->request->to + bytes.len <= EXCHANGE_HELD_MAX &&
+		buf_append(bufs, &exchange->request, bytes.ptr, bytes.len))
+		return;
+	exchange->complete_request_held = false;
+	buf_put(bufs, exchange->request);
+	exchange->request = NULL;
+}
+
+/* The client broke the rules or went away within its body. */
+static void abandon(struct exchange *exchange, const char *problem)
+{
+	if (problem && !exchange->head_sent)
+		exchange_answer(exchange, OUTCOME_bad_request, problem);
+	else
+		client_drop(exchange->client, problem != NULL);
+}
+
+/* One read's worth. False when nothing more can be done now, or ever. */
+static bool pump_once(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+	struct client *client = exchange->client;
+	struct upstream *upstream = exchange->upstream;
+	struct iovec iov;
+	size_t used;
+	ssize_t n;
+
+	n = stream_read(&client->stream, worker->loop.scratch, LOOP_READ_BYTES);
+	if (n == -EAGAIN)
+		return false;
+	if (n <= 0) {
+		abandon(exchange, NULL);
+		return false;
+	}
+	worker->counters.bytes[exchange->direction][DOWNSTREAM] += (uint64_t)n;
+	struct str bytes = {worker->loop.scratch, (size_t)n};
+
+	if (body_skim(&exchange->request_body, bytes, &used) == BODY_BAD) {
+		abandon(exchange, exchange->request_body.problem);
+		return false;
+	}
+	hold_more(exchange, (struct str){bytes.ptr, used});
+	exchange->n_sent += used;
+	exchange->bytes_up += used;
+	iov = (struct iovec){worker->loop.scratch, used};
+	if (stream_write(&upstream->stream, &iov, 1) != 0) {
+		exchange->upload_broken = true;
+		upstream->stream.readable = true;
+	}
+	if (!buf_append(&worker->loop.bufs, &client->in, bytes.ptr + used, bytes.len - used)) {
+		client_drop(client, true);
+		return false;
+	}
+	return true;
+}
+
+bool http_request_pump(struct exchange *exchange)
+{
+	struct client *client = exchange->client;
+	struct upstream *upstream = exchange->upstream;
+
+	for (int i = 0; i < PUMP_ROUNDS; i++) {
+		if (exchange->request_body.done || exchange->upload_broken ||
+			stream_is_blocked(&upstream->stream) || !client->stream.readable)
+			break;
+		if (!pump_once(exchange))
+			break;
+	}
+	if (exchange->ended)
+		return false;
+	if (exchange->request_body.done)
+		await_response(exchange);
+	else if (!exchange->upload_broken && client->stream.readable &&
+		!stream_is_blocked(&upstream->stream))
+		loop_defer(&exchange->worker->loop, &upstream->deferred, upstream_run_deferred);
+	if (exchange->upload_broken)
+		loop_defer(&exchange->worker->loop, &upstream->deferred, upstream_run_deferred);
+	return true;
+}
+
+void http_connect_established(struct exchange *exchange)
+{
+	struct str line = STR("HTTP/1.1 200 Connection established\r\n\r\n");
+	struct iovec iov = {(char *)line.ptr, line.len};
+
+	exchange->status = 200;
+	exchange->head_sent = true;
+	if (stream_write(&exchange->client->stream, &iov, 1) != 0) {
+		client_drop(exchange->client, false);
+		return;
+	}
+	exchange_start_tunnel(exchange);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The way of an HTTP request from the client's bytes to the upstream connection. */
+#include "flow/exchange.h"
+
+/*
+ * A head was read, or something that is none (`result`); worker->head holds it, `bytes` is
+ * everything that was read, in the worker's scratch. Makes the exchange and sends it on
+ * its way, or answers.
+ */
+void http_request_begin(struct client *client, enum head_result result, struct str bytes);
+
+/* NIGH_HEADER_TIMEOUT has passed within a head. */
+void http_request_late(struct client *client);
+
+/* Writes the held request to the upstream connection, which is there. */
+void http_request_send(struct exchange *exchange);
+
+/* Moves body bytes on, as far as both sides go. False when the exchange has ended. */
+bool http_request_pump(struct exchange *exchange);
+
+/* Outbound CONNECT: the connection stands; answers 200 and relays. */
+void http_connect_established(struct exchange *exchange);

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Heads are put together anew in the worker's emit buffer, bodies go out of the buffer they
+ * were read into; one writev carries both. The client's connection persists only where its
+ * end of the message is certain.
+ */
+#include "flow/http_response.h"
+
+#include <errno.h>
+
+#include "base/text.h"
+
+#define PUMP_ROUNDS 4
+#define CHUNK_RUNS  64
+
+/* Bytes that emit_head may add: the status line's version, Connection. */
+#define ADDED_BYTES 64
+
+static void client_lost(struct exchange *exchange)
+{
+	client_drop(exchange->client, false);
+}
+
+/* The response cannot be completed any more: the client must not take it for whole. */
+static void cut(struct exchange *exchange, enum outcome outcome)
+{
+	bool looks_complete = exchange->response_body.kind == BODY_UNTIL_CLOSE ||
+		exchange->dechunk;
+	struct client *client = exchange->client;
+
+	exchange->persist = false;
+	if (!looks_complete) {
+		exchange_end(exchange, outcome);
+		return;
+	}
+	client->exchange = NULL;
+	exchange->client = NULL;
+	exchange_end(exchange, outcome);
+	client_drop(client, true);
+}
+
+static void fail(struct exchange *exchange, enum outcome outcome, const char *detail)
+{
+	if (exchange->head_sent)
+		cut(exchange, OUTCOME_response_truncated);
+	else
+		exchange_answer(exchange, outcome, detail);
+}
+
+/* The upstream has closed, or reset, the connection. */
+static void upstream_ended(struct exchange *exchange, bool clean)
+{
+	if (exchange->head_sent && exchange->response_body.kind == BODY_UNTIL_CLOSE && clean) {
+		exchange->upstream_persists = false;
+		exchange_end(exchange, OUTCOME_completed);
+	} else if (exchange->head_sent) {
+		cut(exchange, OUTCOME_response_truncated);
+	} else if (exchange->upstream->in || exchange->status > 0) {
+		fail(exchange, OUTCOME_bad_response, "the head broke off");
+	} else {
+		exchange_upstream_died(exchange);
+	}
+}
+
+/* `Keep-Alive: timeout=5` of the server: we stop a second before it does. */
+static uint64_t keep_time(const struct worker *worker, const struct head *head)
+{
+	uint64_t keep_ms = worker->config->pool_idle_timeout_ms, seconds;
+	struct str list, element;
+
+	if (!head->n_of[FIELD_KEEP_ALIVE])
+		return keep_ms;
+	list = head->last[FIELD_KEEP_ALIVE]->value;
+	while (str_next_element(&list, &element)) {
+		struct str name = STR("timeout=");
+
+		if (element.len <= name.len ||
+			!str_is_nocase((struct str){element.ptr, name.len}, name) ||
+			!str_to_u64((struct str){element.ptr + name.len,
+					    element.len - name.len},
+				&seconds))
+			continue;
+		if (seconds <= 1)
+			return seconds * 500;
+		if ((seconds - 1) * 1000 < keep_ms)
+			return (seconds - 1) * 1000;
+	}
+	return keep_ms;
+}
+
+static bool is_forwarded(const struct exchange *exchange, const struct head *head,
+	const struct field *field)
+{
+	switch (field->id) {
+	case FIELD_UPGRADE:
+		return head->status == 101 || head->status == 426;
+	case FIELD_TRANSFER_ENCODING:
+		return !exchange->dechunk && head->status != 204;
+	case FIELD_CONTENT_LENGTH:
+		return head->status != 204;
+	default:
+		return !field->drop;
+	}
+}
+
+static void emit_connection(struct text *out, struct exchange *exchange, const struct head *head)
+{
+	if (head->status == 101)
+		text_add(out, STR("Connection: Upgrade\r\n"));
+	else if (head->status < 200)
+		return;
+	else if (!exchange->persist)
+		text_add(out, head->status == 426 ? STR("Connection: upgrade, close\r\n")
+						  : STR("Connection: close\r\n"));
+	else if (head->status == 426)
+		text_add(out, STR("Connection: upgrade\r\n"));
+	else if (exchange->client_is_1_0)
+		text_add(out, STR("Connection: keep-alive\r\n"));
+}
+
+static void emit_head(struct text *out, struct exchange *exchange, const struct head *head)
+{
+	text_add(out, STR("HTTP/1.1 "));
+	text_add_u64(out, head->status);
+	text_add(out, head->reason.len > 0 ? head->reason : STR(" "));
+	text_add(out, STR("\r\n"));
+	for (size_t i = 0; i < head->n_fields; i++) {
+		const struct field *field = &head->fields[i];
+		const char *end = field->value.ptr + field->value.len;
+
+		if (!is_forwarded(exchange, head, field))
+			continue;
+		text_add(out, (struct str){field->name.ptr, (size_t)(end - field->name.ptr)});
+		text_add(out, STR("\r\n"));
+	}
+	emit_connection(out, exchange, head);
+	text_add(out, STR("\r\n"));
+}
+
+/* Decides how both connections go on after this response. */
+static void decide_persistence(struct exchange *exchange, const struct head *head)
+{
+	struct client *client = exchange->client;
+	enum recycle_reason reason;
+
+	exchange->upstream_persists = head_keeps_alive(head) &&
+		exchange->response_body.kind != BODY_UNTIL_CLOSE &&
+		!exchange->upstream->is_last;
+	exchange->response_keep_ms = keep_time(exchange->worker, head);
+	exchange->dechunk =
+		exchange->response_body.kind == BODY_CHUNKED && exchange->client_is_1_0;
+	/* A body of the request that is still under way ends with the connection. */
+	exchange->persist = exchange->client_keeps_alive && exchange->request_body.done &&
+		exchange->response_body.kind != BODY_UNTIL_CLOSE && !exchange->dechunk;
+	if (exchange->persist && client_retires(client, &reason)) {
+		exchange->persist = false;
+		exchange->worker->counters.recycled[DOWNSTREAM][reason]++;
+	}
+}
+
+/* The peer's sidecar did not pass the request on: somebody else may take it. */
+static bool goes_elsewhere(struct exchange *exchange, const struct head *head)
+{
+	if (!head->n_of[FIELD_NOT_PROCESSED] || exchange->direction != OUTBOUND ||
+		!exchange_can_go_elsewhere(exchange))
+		return false;
+	exchange_attempt_failed(exchange, ATTEMPT_NOT_PROCESSED);
+	return true;
+}
+
+static struct str method_of(const struct exchange *exchange)
+{
+	return exchange->method == METHOD_HEAD ? STR("HEAD")
+		: exchange->method == METHOD_CONNECT ? STR("CONNECT")
+						     : STR("");
+}
+
+static struct text emit_buffer(struct worker *worker)
+{
+	return (struct text){.ptr = worker->emit->data, .cap = worker->emit->cap};
+}
+
+/* A response that is not final (RFC 9110 section 15.2): passed on, unless the client is too
+ * old for it. False when the exchange has ended. */
+static bool forward_informational(struct exchange *exchange, const struct head *head)
+{
+	struct text out = emit_buffer(exchange->worker);
+	struct iovec iov;
+
+	if (exchange->client_is_1_0)
+		return true;
+	emit_head(&out, exchange, head);
+	iov = (struct iovec){out.ptr, out.len};
+	if (stream_write(&exchange->client->stream, &iov, 1) != 0) {
+		client_lost(exchange);
+		return false;
+	}
+	return true;
+}
+
+static void switch_protocols(struct exchange *exchange, struct str rest)
+{
+	struct text out = emit_buffer(exchange->worker);
+	struct iovec iov[2];
+
+	exchange->head_sent = true;
+	exchange->status = exchange->worker->head.status;
+	exchange->persist = true; /* no Connection: close in the head of a tunnel */
+	emit_head(&out, exchange, &exchange->worker->head);
+	iov[0] = (struct iovec){out.ptr, out.len};
+	iov[1] = (struct iovec){(char *)rest.ptr, rest.len};
+	if (stream_write(&exchange->client->stream, iov, 2) != 0) {
+		client_lost(exchange);
+		return;
+	}
+	exchange_start_tunnel(exchange);
+}
+
+static void complete(struct exchange *exchange, bool has_extra_bytes)
+{
+	if (has_extra_bytes)
+		exchange->upstream_persists = false;
+	exchange_end(exchange, OUTCOME_completed);
+}
+
+/* Content runs only, for a client that does not know chunks. */
+static bool write_dechunked(struct exchange *exchange, struct iovec *iov, int n_iov,
+	struct str bytes, size_t *used, enum body_result *result)
+{
+	*used = 0;
+	do {
+		struct str run;
+		size_t step;
+
+		*result = body_step(&exchange->response_body,
+			(struct str){bytes.ptr + *used, bytes.len - *used}, &step, &run);
+		if (*result == BODY_BAD)
+			break;
+		*used += step;
+		if (run.len > 0)
+			iov[n_iov++] = (struct iovec){(char *)run.ptr, run.len};
+		if (n_iov == CHUNK_RUNS) {
+			if (stream_write(&exchange->client->stream, iov, n_iov) != 0)
+				return false;
+			n_iov = 0;
+		}
+	} while (*result == BODY_MORE && *used < bytes.len);
+	return n_iov == 0 || stream_write(&exchange->client->stream, iov, n_iov) == 0;
+}
+
+/* Body bytes, behind a head where out is not empty. False when the exchange has ended. */
+static bool forward_body(struct exchange *exchange, struct text *out, struct str bytes)
+{
+	struct iovec iov[CHUNK_RUNS + 1];
+	enum body_result result;
+	size_t used;
+	int n_iov = 0;
+	bool written;
+
+	if (out)
+		iov[n_iov++] = (struct iovec){out->ptr, out->len};
+	if (exchange->dechunk) {
+		written = write_dechunked(exchange, iov, n_iov, bytes, &used, &result);
+	} else {
+		result = body_skim(&exchange->response_body, bytes, &used);
+		if (result != BODY_BAD && used > 0)
+			iov[n_iov++] = (struct iovec){(char *)bytes.ptr, used};
+		written = n_iov == 0 ||
+			stream_write(&exchange->client->stream, iov, n_iov) == 0;
+	}
+	if (!written) {
+		client_lost(exchange);
+		return false;
+	}
+	exchange->bytes_down += used + (out ? out->len : 0);
+	if (result == BODY_BAD)
+		cut(exchange, OUTCOME_response_truncated);
+	else if (result == BODY_DONE)
+		complete(exchange, used < bytes.len);
+	return !exchange->ended;
+}
+
+/* What came with the head may show that the framing is broken before anything is sent. */
+static bool body_begins_well(const struct exchange *exchange, struct str bytes)
+{
+	struct body trial = exchange->response_body;
+	size_t used;
+
+	return trial.kind != BODY_CHUNKED || body_skim(&trial, bytes, &used) != BODY_BAD;
+}
+
+static bool final_head(struct exchange *exchange, struct str rest)
+{
+	struct worker *worker = exchange->worker;
+	struct head *head = &worker->head;
+	struct text out = emit_buffer(worker);
+
+	if (goes_elsewhere(exchange, head))
+		return false;
+	if (framing_of_response(head, method_of(exchange), &exchange->response_body,
+		    worker->config->max_header_bytes) != FRAMING_OK) {
+		fail(exchange, OUTCOME_bad_response, head->problem);
+		return false;
+	}
+	if (!body_begins_well(exchange, rest)) {
+		fail(exchange, OUTCOME_bad_response, "a malformed chunked body");
+		return false;
+	}
+	balance_report_success(&exchange->endpoint->balance);
+	deadline_clear(&exchange->upstream->deadline);
+	buf_put(&worker->loop.bufs, exchange->request);
+	exchange->request = NULL;
+	exchange->complete_request_held = false;
+	exchange->status = head->status;
+	if (exchange->method == METHOD_CONNECT && head->status / 100 == 2) {
+		switch_protocols(exchange, rest);
+		return false;
+	}
+	decide_persistence(exchange, head);
+	exchange->head_sent = true;
+	emit_head(&out, exchange, head);
+	return forward_body(exchange, &out, rest);
+}
+
+static bool answer_bad_head(struct exchange *exchange, enum head_result result)
+{
+	if (result == HEAD_LARGE)
+		fail(exchange, OUTCOME_response_too_large, NULL);
+	else if (result != HEAD_DONE)
+		fail(exchange, OUTCOME_bad_response, exchange->worker->head.problem);
+	return result != HEAD_DONE;
+}
+
+/* Heads until the final one. False when the exchange has ended or become a tunnel. */
+static bool read_heads(struct exchange *exchange, struct str bytes)
+{
+	struct upstream *upstream = exchange->upstream;
+	struct worker *worker = exchange->worker;
+	struct head *head = &worker->head;
+
+	while (bytes.len > 0) {
+		enum head_result result = head_parse(head, &upstream->scan, HEAD_RESPONSE, bytes,
+			worker->config->max_header_bytes);
+		struct str rest;
+
+		if (result == HEAD_MORE) {
+			if (buf_append(&worker->loop.bufs, &upstream->in, bytes.ptr, bytes.len))
+				return true;
+			fail(exchange, OUTCOME_no_resources, NULL);
+			return false;
+		}
+		upstream->scan = (struct head_scan){0};
+		if (answer_bad_head(exchange, result))
+			return false;
+		rest = (struct str){bytes.ptr + head->len, bytes.len - head->len};
+		if (head->status == 101) {
+			if (!exchange->wants_upgrade) {
+				fail(exchange, OUTCOME_bad_response, "an upgrade nobody asked for");
+				return false;
+			}
+			balance_report_success(&exchange->endpoint->balance);
+			switch_protocols(exchange, rest);
+			return false;
+		}
+		if (head->status >= 200)
+			return final_head(exchange, rest);
+		if (!forward_informational(exchange, head))
+			return false;
+		bytes = rest;
+	}
+	return true;
+}
+
+static bool pump_once(struct exchange *exchange)
+{
+	struct upstream *upstream = exchange->upstream;
+	struct worker *worker = exchange->worker;
+	struct loop *loop = &worker->loop;
+	size_t kept = buf_len(upstream->in);
+	ssize_t n;
+
+	n = stream_read(&upstream->stream, loop->scratch + kept,
+		kept + LOOP_READ_BYTES <= loop->scratch_bytes ? LOOP_READ_BYTES
+							      : loop->scratch_bytes - kept);
+	if (n == -EAGAIN)
+		return false;
+	if (n <= 0) {
+		upstream_ended(exchange, n == 0);
+		return false;
+	}
+	worker->counters.bytes[exchange->direction][UPSTREAM] += (uint64_t)n;
+	if (kept > 0) {
+		memcpy(loop->scratch, upstream->in->data + upstream->in->from, kept);
+		buf_put(&loop->bufs, upstream->in);
+		upstream->in = NULL;
+	}
+	struct str bytes = {loop->scratch, kept + (size_t)n};
+
+	if (exchange->head_sent)
+		return forward_body(exchange, NULL, bytes);
+	return read_heads(exchange, bytes);
+}
+
+void http_response_pump(struct exchange *exchange)
+{
+	for (int i = 0; i < PUMP_ROUNDS; i++) {
+		if (stream_is_blocked(&exchange->client->stream) ||
+			!exchange->upstream->stream.readable)
+			return;
+		if (!pump_once(exchange) || exchange->ended)
+			return;
+	}
+	loop_defer(&exchange->worker->loop, &exchange->upstream->deferred,
+		upstream_run_deferred);
+}

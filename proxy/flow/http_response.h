@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The way of an HTTP response from the upstream connection to the client. */
+#include "flow/exchange.h"
+
+/*
+ * Reads what the upstream has sent and passes it on, as far as the client takes it. May
+ * end the exchange.
+ */
+void http_response_pump(struct exchange *exchange);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flow/recycle.h"
+
+#include "base/clock.h"
+
+void lifetime_begin(struct lifetime *life, struct worker *worker)
+{
+	const struct config *config = worker->config;
+	struct rng *rng = &worker->loop.rng;
+
+	*life = (struct lifetime){.opened_ms = clock_ms()};
+	if (config->max_requests > 0)
+		life->cap = (uint32_t)rng_jitter_below(
+			rng, config->max_requests, config->recycle_jitter);
+	if (config->max_requests > 0 && life->cap == 0)
+		life->cap = 1;
+	if (config->max_connection_age_ms > 0)
+		life->retire_ms = life->opened_ms + rng_jitter_below(rng,
+			config->max_connection_age_ms, config->recycle_jitter);
+}
+
+bool lifetime_is_over(const struct lifetime *life, enum recycle_reason *reason)
+{
+	if (life->cap > 0 && life->n_requests >= life->cap) {
+		*reason = RECYCLE_requests;
+		return true;
+	}
+	if (life->retire_ms > 0 && clock_ms() >= life->retire_ms) {
+		*reason = RECYCLE_age;
+		return true;
+	}
+	return false;
+}

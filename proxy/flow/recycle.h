@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The life that a keep-alive connection gets when it is opened: so many requests, so much
+ * time, both drawn below the configured caps so that connections of one moment do not end
+ * in one moment.
+ */
+#include "flow/worker.h"
+
+struct lifetime {
+	uint32_t cap;        /* requests; 0 = no cap */
+	uint32_t n_requests; /* so far, with the current one */
+	uint64_t opened_ms;
+	uint64_t retire_ms;  /* 0 = no cap */
+};
+
+void lifetime_begin(struct lifetime *life, struct worker *worker);
+
+/* Whether the current request is to be the last one, and which cap says so. */
+bool lifetime_is_over(const struct lifetime *life, enum recycle_reason *reason);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flow/relay.h"
+
+#include <errno.h>
+
+#define ROUNDS 8
+
+enum relay_result { RELAY_IDLE, RELAY_AGAIN, RELAY_BROKEN };
+
+/* At most ROUNDS reads, so that one fast pair does not hold the loop. */
+static enum relay_result move(
+	struct worker *worker, struct stream *from, struct stream *to, uint64_t *count)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		struct iovec iov = {worker->loop.scratch, 0};
+		ssize_t n;
+
+		if (!from->readable || from->at_eof || stream_is_blocked(to))
+			return RELAY_IDLE;
+		n = stream_read(from, worker->loop.scratch, LOOP_READ_BYTES);
+		if (n == -EAGAIN)
+			return RELAY_IDLE;
+		if (n == 0) {
+			stream_finish(to);
+			return RELAY_IDLE;
+		}
+		if (n < 0)
+			return RELAY_BROKEN;
+		*count += (uint64_t)n;
+		iov.iov_len = (size_t)n;
+		if (stream_write(to, &iov, 1) != 0)
+			return RELAY_BROKEN;
+	}
+	return RELAY_AGAIN;
+}
+
+static void finish(struct exchange *exchange, enum outcome outcome, bool reset)
+{
+	struct client *client = exchange->client;
+	struct upstream *upstream = exchange->upstream;
+
+	if (reset)
+		stream_reset(&upstream->stream);
+	client->exchange = NULL;
+	exchange->client = NULL;
+	exchange_end(exchange, outcome);
+	client_drop(client, reset);
+}
+
+/* What the client sent behind its request is the first of the tunnel. */
+static int send_early_bytes(struct client *client, struct stream *to)
+{
+	struct buf *in = client->in;
+	struct iovec iov;
+	int err;
+
+	if (!in)
+		return 0;
+	iov = (struct iovec){in->data + in->from, buf_len(in)};
+	err = stream_write(to, &iov, 1);
+	buf_put(&client->worker->loop.bufs, in);
+	client->in = NULL;
+	return err;
+}
+
+void relay_run(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+	struct stream *down = &exchange->client->stream;
+	struct stream *up = &exchange->upstream->stream;
+	enum relay_result a, b;
+
+	if (exchange->upload_broken || send_early_bytes(exchange->client, up) != 0) {
+		finish(exchange, OUTCOME_client_closed, true);
+		return;
+	}
+	a = move(worker, down, up, &exchange->bytes_up);
+	b = move(worker, up, down, &exchange->bytes_down);
+	if (a == RELAY_BROKEN || b == RELAY_BROKEN)
+		finish(exchange, OUTCOME_completed, true);
+	else if (down->fin_sent && up->fin_sent)
+		finish(exchange, OUTCOME_completed, false);
+	else if (a == RELAY_AGAIN || b == RELAY_AGAIN)
+		loop_defer(&worker->loop, &exchange->waiter, exchange->waiter.run);
+}

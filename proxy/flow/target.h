@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Where requests go: a service, or a host and port that is none. A target holds the
+ * endpoints in order of preference (tiers), each with its pool of idle connections. It is
+ * made at the first request and dropped when it has not been used for NIGH_DISCOVERY_IDLE.
+ */
+#include "base/str.h"
+#include "flow/worker.h"
+#include "topo/balance.h"
+
+#define TARGET_KEY_MAX   512
+#define TARGET_TIERS_MAX 18 /* sixteen topology keys and what may follow them */
+
+struct target;
+struct resolve;
+
+/* One address. It lives while it is in the target's list or a connection refers to it. */
+struct endpoint {
+	struct balance balance;
+	struct target *target;
+	struct list idle; /* struct upstream, most recently used first */
+	union address addr;
+	uint32_t n_refs;  /* connections */
+	uint8_t proximity;
+	bool gone;        /* no longer in the target: its connections are not kept */
+	uint64_t n_requests;
+	const struct topo_endpoint *topo; /* NULL when it comes from DNS; of target->topo */
+};
+
+enum target_state { TARGET_READY, TARGET_WAIT, TARGET_FAILED };
+
+struct target {
+	struct list node;
+	struct worker *worker;
+	struct tally *tally;
+	enum direction direction;
+	/* Services: the snapshot that the endpoints were made from, with a reference. */
+	struct topo *topo;
+	const struct topo_port *port;
+	char *namespace_, *service, *port_text;
+	/* Hosts. */
+	char *host;
+	uint16_t number;
+	struct resolve *resolve;
+	uint64_t resolved_ms; /* 0: never */
+	const char *problem;  /* why the last look-up failed */
+	struct list waiters;  /* struct deferred of exchanges that wait for addresses */
+
+	struct endpoint **endpoints;
+	struct balance **members; /* the same, for balance_pick */
+	uint32_t n_endpoints;
+	struct {
+		uint32_t first, n;
+	} tiers[TARGET_TIERS_MAX];
+	uint32_t n_tiers;
+	uint32_t n_refs; /* exchanges */
+	uint64_t used_ms;
+	bool unlisted;   /* dropped from the worker; freed with the last reference */
+	char key[];
+};
+
+/*
+ * The target for a host and port as a request names them: a service when the topology
+ * knows one of that name, else the host itself. default_port is the scheme's, used when
+ * the request names none. NULL without memory. The target must be used or held in this
+ * callback.
+ */
+struct target *target_for_host(struct worker *worker, enum direction direction,
+	struct str host, uint16_t port, uint16_t default_port);
+
+/* The target behind a front of one service or of the application. */
+struct target *target_for_front(struct worker *worker, const struct front *front);
+
+void target_hold(struct target *target);
+void target_release(struct target *target);
+
+/* Whether there are endpoints to pick from; begins a look-up when one is due. */
+enum target_state target_prepare(struct target *target);
+
+/*
+ * The endpoint for one more attempt: the best tier that has a member left, in good standing
+ * if possible. NULL when every endpoint that may be used is in `excluded`.
+ */
+struct endpoint *target_pick(struct target *target, const struct balance_excluded *excluded);
+
+/* Whether target_pick would find another one. */
+bool target_has_other(const struct target *target, const struct balance_excluded *excluded);
+
+/* After worker->topo has changed: the targets follow, keeping the endpoints that remain. */
+void targets_follow_topo(struct worker *worker);
+
+/* Drops what was not used for long. */
+void targets_sweep(struct worker *worker, uint64_t now_ms);
+void targets_destroy(struct worker *worker);
+
+void endpoint_hold(struct endpoint *endpoint);
+void endpoint_release(struct endpoint *endpoint);

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flow/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "flow/client.h"
+#include "flow/exchange.h"
+#include "flow/target.h"
+#include "flow/upstream.h"
+
+/* Beside the largest head: status line, Connection, X-Forwarded-*. */
+#define EMIT_EXTRA 1024
+
+static void on_tick(void *arg)
+{
+	struct worker *worker = arg;
+	struct deadline_list *lists[] = {&worker->idle, &worker->header, &worker->linger,
+		&worker->connect, &worker->pool_idle, &worker->response};
+	uint64_t now = clock_ms();
+
+	atomic_store_explicit(&worker->turned_ms, now, memory_order_relaxed);
+	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+		deadline_sweep(lists[i], now);
+	targets_sweep(worker, now);
+	worker_resume_accepting(worker);
+}
+
+static int open_doors(struct worker *worker)
+{
+	const struct shared *shared = worker->shared;
+
+	worker->doors = calloc(shared->n_fronts * LISTEN_FDS_MAX + 1, sizeof(*worker->doors));
+	if (!worker->doors)
+		return -ENOMEM;
+	for (size_t i = 0; i < shared->n_fronts; i++) {
+		struct listen_set set = shared->fronts[i].listen;
+		int err = 0;
+
+		if (worker->index > 0)
+			err = listen_set_again(&set, &shared->fronts[i].listen);
+		for (int k = 0; err == 0 && k < set.n; k++) {
+			struct door *door = &worker->doors[worker->n_doors++];
+
+			door->worker = worker;
+			door->front = &shared->fronts[i];
+			door->addr = set.addrs[k];
+			err = listener_start(
+				&door->listener, &worker->loop, set.fds[k], client_on_accept);
+		}
+		if (err != 0)
+			return err;
+	}
+	return 0;
+}
+
+int worker_init(struct worker *worker, struct shared *shared, unsigned index)
+{
+	struct deadline_list *lists[] = {&worker->idle, &worker->header, &worker->linger,
+		&worker->connect, &worker->pool_idle, &worker->response};
+	size_t max_head = shared->config->max_header_bytes;
+	int err;
+
+	*worker = (struct worker){.shared = shared, .config = shared->config, .index = index};
+	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+		deadline_list_init(lists[i]);
+	for (size_t i = 0; i < sizeof(worker->targets) / sizeof(*worker->targets); i++)
+		list_init(&worker->targets[i]);
+	list_init(&worker->tallies);
+	list_init(&worker->clients);
+	slab_init(&worker->client_slab, sizeof(struct client), 64 << 10);
+	slab_init(&worker->exchange_slab, sizeof(struct exchange), 64 << 10);
+	slab_init(&worker->upstream_slab, sizeof(struct upstream), 64 << 10);
+	err = loop_init(&worker->loop, max_head + LOOP_READ_BYTES);
+	if (err != 0)
+		return err;
+	worker->loop.on_tick = on_tick;
+	worker->loop.arg = worker;
+	worker->emit = buf_get(&worker->loop.bufs, max_head + EMIT_EXTRA);
+	if (!worker->emit)
+		return -ENOMEM;
+	err = mailbox_init(&worker->mailbox, &worker->loop, worker);
+	return err ? err : open_doors(worker);
+}
+
+static void close_everything(struct worker *worker)
+{
+	struct list *node;
+
+	for (size_t i = 0; i < worker->n_doors; i++) {
+		worker->doors[i].listener.paused = true;
+		listener_close(&worker->doors[i].listener);
+	}
+	while ((node = worker->clients.next) != &worker->clients)
+		client_drop(container_of(node, struct client, node), true);
+	targets_destroy(worker);
+}
+
+void worker_fini(struct worker *worker)
+{
+	if (!worker->loop.base)
+		return;
+	close_everything(worker);
+	worker->loop.stop = true;
+	loop_run(&worker->loop);
+	tally_destroy_all(&worker->tallies);
+	topo_unref(worker->topo);
+	mailbox_fini(&worker->mailbox);
+	buf_put(&worker->loop.bufs, worker->emit);
+	loop_fini(&worker->loop);
+	slab_fini(&worker->client_slab);
+	slab_fini(&worker->exchange_slab);
+	slab_fini(&worker->upstream_slab);
+	free(worker->doors);
+}
+
+static void *run(void *arg)
+{
+	struct worker *worker = arg;
+
+	loop_run(&worker->loop);
+	return NULL;
+}
+
+int worker_start(struct worker *worker)
+{
+	sigset_t all, before;
+	int err;
+
+	/* Signals are the main thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = pthread_create(&worker->thread, NULL, run, worker);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	worker->thread_runs = err == 0;
+	return -err;
+}
+
+static void stop(struct letter *letter, void *owner)
+{
+	struct worker *worker = owner;
+
+	free(letter);
+	worker->loop.stop = true;
+}
+
+void worker_stop(struct worker *worker)
+{
+	struct letter *letter;
+
+	if (!worker->thread_runs)
+		return;
+	letter = calloc(1, sizeof(*letter));
+	if (!letter)
+		abort();
+	letter->open = stop;
+	mailbox_post(&worker->mailbox, letter);
+	pthread_join(worker->thread, NULL);
+	worker->thread_runs = false;
+}
+
+enum ask_state { ASK_WAITS, ASK_RUNS, ASK_DONE, ASK_ABANDONED };
+
+struct ask {
+	struct letter letter;
+	worker_fn *question;
+	void *arg;
+	enum ask_state state;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+};
+
+static void ask_free(struct ask *ask)
+{
+	pthread_mutex_destroy(&ask->lock);
+	pthread_cond_destroy(&ask->changed);
+	free(ask);
+}
+
+static void ask_open(struct letter *letter, void *owner)
+{
+	struct ask *ask = container_of(letter, struct ask, letter);
+
+	pthread_mutex_lock(&ask->lock);
+	if (ask->state == ASK_ABANDONED) {
+		pthread_mutex_unlock(&ask->lock);
+		ask_free(ask);
+		return;
+	}
+	ask->state = ASK_RUNS;
+	pthread_mutex_unlock(&ask->lock);
+	ask->question(owner, ask->arg);
+	pthread_mutex_lock(&ask->lock);
+	ask->state = ASK_DONE;
+	pthread_cond_signal(&ask->changed);
+	pthread_mutex_unlock(&ask->lock);
+}
+
+bool worker_ask(struct worker *worker, worker_fn *question, void *arg, unsigned timeout_ms)
+{
+	struct ask *ask = calloc(1, sizeof(*ask));
+	struct timespec until;
+	int err = 0;
+
+	if (!ask)
+		return false;
+	ask->letter.open = ask_open;
+	ask->question = question;
+	ask->arg = arg;
+	pthread_mutex_init(&ask->lock, NULL);
+	pthread_cond_init(&ask->changed, NULL);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	mailbox_post(&worker->mailbox, &ask->letter);
+	pthread_mutex_lock(&ask->lock);
+	while (ask->state != ASK_DONE && err != ETIMEDOUT)
+		err = pthread_cond_timedwait(&ask->changed, &ask->lock, &until);
+	if (ask->state == ASK_WAITS) {
+		ask->state = ASK_ABANDONED;
+		pthread_mutex_unlock(&ask->lock);
+		return false;
+	}
+	/* It has begun, so arg is in use until it is done. */
+	while (ask->state != ASK_DONE)
+		pthread_cond_wait(&ask->changed, &ask->lock);
+	pthread_mutex_unlock(&ask->lock);
+	ask_free(ask);
+	return true;
+}
+
+struct new_topo {
+	struct letter letter;
+	struct topo *topo;
+};
+
+static void take_topo(struct letter *letter, void *owner)
+{
+	struct new_topo *news = container_of(letter, struct new_topo, letter);
+	struct worker *worker = owner;
+	struct topo *before = worker->topo;
+
+	worker->topo = news->topo;
+	free(news);
+	targets_follow_topo(worker);
+	topo_unref(before);
+}
+
+void worker_set_topo(struct worker *worker, struct topo *topo)
+{
+	struct new_topo *news;
+
+	if (!worker->thread_runs) {
+		topo_unref(worker->topo);
+		worker->topo = topo;
+		return;
+	}
+	news = calloc(1, sizeof(*news));
+	if (!news) {
+		topo_unref(topo);
+		return;
+	}
+	*news = (struct new_topo){.letter.open = take_topo, .topo = topo};
+	mailbox_post(&worker->mailbox, &news->letter);
+}
+
+void worker_resume_accepting(struct worker *worker)
+{
+	if (atomic_load_explicit(&worker->shared->n_downstream, memory_order_relaxed) >=
+		worker->shared->max_downstream)
+		return;
+	for (size_t i = 0; i < worker->n_doors; i++)
+		if (worker->doors[i].listener.paused)
+			listener_resume(&worker->doors[i].listener);
+}

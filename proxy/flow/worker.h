@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * One event loop with all that is on it: listeners, downstream and upstream connections,
+ * targets, counters. A worker runs on a thread of its own and shares nothing with the
+ * others but the immutable topology and a few atomics (struct shared). Other threads reach
+ * it through its mailbox only.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/slab.h"
+#include "config/config.h"
+#include "flow/outcome.h"
+#include "flow/tally.h"
+#include "http/head.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "net/mailbox.h"
+#include "topo/topo.h"
+
+enum side { DOWNSTREAM, UPSTREAM, SIDES };
+
+enum recycle_reason {
+#define RECYCLE(name) RECYCLE_##name,
+#include "flow/reasons.def"
+	RECYCLE_REASONS,
+};
+
+enum retry_reason {
+#define RETRY(name) RETRY_##name,
+#include "flow/reasons.def"
+	RETRY_REASONS,
+};
+
+struct counters {
+	uint64_t opened[DIRECTIONS][SIDES];
+	uint64_t recycled[SIDES][RECYCLE_REASONS];
+	uint64_t retries[RETRY_REASONS];
+	uint64_t local_responses[OUTCOMES];
+	uint64_t bytes[DIRECTIONS][SIDES]; /* received from that side */
+};
+
+/* Open connections; idle are those with no request. */
+struct gauges {
+	uint32_t open[DIRECTIONS][SIDES];
+	uint32_t idle[DIRECTIONS][SIDES];
+	uint32_t tunnels[DIRECTIONS];
+	uint32_t in_flight[DIRECTIONS]; /* requests and tunnels */
+};
+
+/*
+ * One listening address of the configuration and what stands behind it: the application
+ * (inbound), one service (route), or whatever the request names (outbound). Immutable.
+ */
+struct front {
+	enum direction direction;
+	enum protocol protocol;
+	const char *side;    /* "inbound", "outbound", "route": for logs */
+	const char *host;    /* inbound: the application's host */
+	uint16_t port;       /* inbound */
+	const char *service; /* route; NULL otherwise */
+	const char *namespace_;
+	const char *service_port; /* number or name */
+	struct listen_set listen; /* of the first worker: for the addresses */
+};
+
+/* What all workers and the main thread share. */
+struct shared {
+	const struct config *config;
+	struct topo_policy policy;
+	const struct front *fronts;
+	size_t n_fronts;
+	atomic_uint n_downstream;    /* open, against NIGH_MAX_CONNECTIONS */
+	atomic_ulong flow_ids;
+	atomic_bool app_refused;     /* while draining */
+	unsigned max_downstream;
+};
+
+/* A listener of one worker. */
+struct door {
+	struct listener listener;
+	struct worker *worker;
+	const struct front *front;
+	union address addr;
+};
+
+struct worker {
+	struct loop loop;
+	struct mailbox mailbox;
+	struct shared *shared;
+	const struct config *config;
+	struct topo *topo;
+	struct door *doors;
+	size_t n_doors;
+
+	struct list targets[64]; /* by hash of their key */
+	struct list tallies;
+	struct list clients;     /* downstream connections */
+	struct slab client_slab, exchange_slab, upstream_slab;
+
+	struct deadline_list idle, header, linger, connect, pool_idle, response;
+	uint64_t sweep_targets_ms; /* when unused targets are looked for next */
+
+	struct counters counters;
+	struct gauges gauges;
+	struct head head; /* the one being parsed */
+	struct buf *emit; /* where heads are put together */
+
+	bool draining;     /* inbound responses say close */
+	bool doors_closed; /* no more inbound connections */
+	unsigned index;
+	bool thread_runs;
+	pthread_t thread;
+	atomic_ullong turned_ms; /* last sign of life of the loop */
+};
+
+/* 0 or -errno. The doors get sockets of their own when `fresh`, else the fronts'. */
+__attribute__((warn_unused_result)) int worker_init(
+	struct worker *worker, struct shared *shared, unsigned index);
+void worker_fini(struct worker *worker);
+
+/* Starts the thread. 0 or -errno. */
+__attribute__((warn_unused_result)) int worker_start(struct worker *worker);
+
+/* Ends the loop from another thread and waits for it; everything still open is closed. */
+void worker_stop(struct worker *worker);
+
+/*
+ * Runs `question` on the worker's thread and waits for it, at most timeout_ms: false when
+ * the worker did not come to it in time; the question then does not run any more, or has
+ * begun and arg must not be freed (so arg has to be static or leaked by the caller).
+ */
+typedef void worker_fn(struct worker *worker, void *arg);
+__attribute__((warn_unused_result)) bool worker_ask(
+	struct worker *worker, worker_fn *question, void *arg, unsigned timeout_ms);
+
+/* A new snapshot for the worker; takes over one reference. */
+void worker_set_topo(struct worker *worker, struct topo *topo);
+
+/* Accepting goes on after it had paused at a limit. */
+void worker_resume_accepting(struct worker *worker);

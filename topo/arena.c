@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "topo/arena.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Chunks double from the first to the last size: a Service record fits in one of the
+ * smallest, and a large snapshot takes few. */
+#define CHUNK_MIN_BYTES 512u
+#define CHUNK_MAX_BYTES (256u * 1024u)
+#define ALIGNMENT       _Alignof(max_align_t)
+
+struct arena_chunk {
+	struct arena_chunk *next;
+	size_t n_used;
+	size_t n_bytes;
+	_Alignas(max_align_t) unsigned char bytes[];
+};
+
+__attribute__((noreturn)) static void die_without_memory(void)
+{
+	fputs("nigh: out of memory\n", stderr);
+	abort();
+}
+
+void *arena_xrealloc(void *old, size_t n_items, size_t item_bytes)
+{
+	void *memory = reallocarray(old, n_items ? n_items : 1, item_bytes);
+	if (!memory)
+		die_without_memory();
+	return memory;
+}
+
+char *arena_xvprintf(const char *format, va_list args)
+{
+	char *text = NULL;
+	if (vasprintf(&text, format, args) < 0)
+		die_without_memory();
+	return text;
+}
+
+char *arena_xprintf(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	char *text = arena_xvprintf(format, args);
+	va_end(args);
+	return text;
+}
+
+static struct arena_chunk *add_chunk(struct arena *arena, size_t n_wanted)
+{
+	size_t n_bytes = arena->chunks ? arena->chunks->n_bytes * 2 : CHUNK_MIN_BYTES;
+	if (n_bytes > CHUNK_MAX_BYTES)
+		n_bytes = CHUNK_MAX_BYTES;
+	if (n_bytes < n_wanted)
+		n_bytes = n_wanted;
+	struct arena_chunk *chunk = calloc(1, sizeof(*chunk) + n_bytes);
+	if (!chunk)
+		die_without_memory();
+	chunk->n_bytes = n_bytes;
+	chunk->next = arena->chunks;
+	arena->chunks = chunk;
+	return chunk;
+}
+
+static void *take_bytes(struct arena *arena, size_t n_bytes, size_t alignment)
+{
+	struct arena_chunk *chunk = arena->chunks;
+	size_t start = 0;
+	if (chunk)
+		start = (chunk->n_used + alignment - 1) & ~(alignment - 1);
+	if (!chunk || start > chunk->n_bytes || chunk->n_bytes - start < n_bytes) {
+		chunk = add_chunk(arena, n_bytes);
+		start = 0;
+	}
+	chunk->n_used = start + n_bytes;
+	return chunk->bytes + start;
+}
+
+void *arena_alloc(struct arena *arena, size_t n_items, size_t item_bytes)
+{
+	size_t n_bytes;
+	if (__builtin_mul_overflow(n_items, item_bytes, &n_bytes))
+		die_without_memory();
+	return take_bytes(arena, n_bytes, ALIGNMENT);
+}
+
+char *arena_strdup(struct arena *arena, const char *string)
+{
+	if (!string)
+		return NULL;
+	size_t n_bytes = strlen(string) + 1;
+	return memcpy(take_bytes(arena, n_bytes, 1), string, n_bytes);
+}
+
+char *arena_printf(struct arena *arena, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	char *text = arena_xvprintf(format, args);
+	va_end(args);
+	char *copy = arena_strdup(arena, text);
+	free(text);
+	return copy;
+}
+
+void arena_fini(struct arena *arena)
+{
+	struct arena_chunk *chunk = arena->chunks;
+	arena->chunks = NULL;
+	while (chunk) {
+		struct arena_chunk *next = chunk->next;
+		free(chunk);
+		chunk = next;
+	}
+}
+
+uint32_t topo_hash(uint32_t hash, const void *bytes, size_t n_bytes)
+{
+	const unsigned char *p = bytes;
+	for (size_t i = 0; i < n_bytes; i++)
+		hash = (hash ^ p[i]) * 16777619u;
+	return hash;
+}
+
+static const char **find_slot(const struct intern *intern, const char *string)
+{
+	size_t i = topo_hash(TOPO_HASH_START, string, strlen(string));
+	for (;; i++) {
+		const char **slot = &intern->slots[i & (intern->n_slots - 1)];
+		if (!*slot || !strcmp(*slot, string))
+			return slot;
+	}
+}
+
+static void grow_slots(struct intern *intern)
+{
+	struct intern larger = *intern;
+	larger.n_slots = intern->n_slots ? intern->n_slots * 2 : 64;
+	larger.slots = arena_xrealloc(NULL, larger.n_slots, sizeof(*larger.slots));
+	memset(larger.slots, 0, larger.n_slots * sizeof(*larger.slots));
+	for (size_t i = 0; i < intern->n_slots; i++) {
+		if (intern->slots[i])
+			*find_slot(&larger, intern->slots[i]) = intern->slots[i];
+	}
+	free(intern->slots);
+	*intern = larger;
+}
+
+const char *intern_string(struct intern *intern, const char *string)
+{
+	if (!string)
+		return NULL;
+	if (intern->n_strings * 2 >= intern->n_slots)
+		grow_slots(intern);
+	const char **slot = find_slot(intern, string);
+	if (!*slot) {
+		*slot = arena_strdup(intern->arena, string);
+		intern->n_strings++;
+	}
+	return *slot;
+}
+
+void intern_fini(struct intern *intern)
+{
+	free(intern->slots);
+	*intern = (struct intern){0};
+}

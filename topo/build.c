@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From records to a snapshot. Services and slices are both walked in the order of their
+ * names, so each service meets its slices without a search. Per service port, the union
+ * of the endpoints over all slices goes through a hash table (linear in endpoints), then
+ * selection decides, then the endpoints are laid down tier by tier.
+ *
+ * Ports are keyed by name, as kube-proxy does: one port name can stand for different
+ * numbers in different slices, when pods resolve a named target port differently.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "topo/select.h"
+#include "topo/snapshot.h"
+#include "topo/store.h"
+
+/* Records of one service. */
+struct group {
+	const char *namespace_;
+	const char *name;
+	const struct record_service *service; /* may be NULL */
+	const struct record_slice *const *slices;
+	size_t n_slices;
+	bool headless;
+	int family;
+};
+
+/* Endpoints of one port while they are collected; the memory is used for all ports. */
+struct collection {
+	struct select_candidate *candidates;
+	size_t n_candidates;
+	size_t n_allocated;
+	uint32_t *slots; /* index + 1 by hash of address and port */
+	size_t n_slots;  /* a power of two */
+};
+
+struct build {
+	struct topo *topo;
+	const struct topo_store *store;
+	const struct topo_policy *policy;
+	struct intern strings;
+	struct collection collection;
+};
+
+static int compare_owner(const struct record_slice *a, const struct record_slice *b)
+{
+	int order = strcmp(a->head.namespace_, b->head.namespace_);
+	return order ? order : strcmp(a->service, b->service);
+}
+
+static int compare_slices(const void *left, const void *right)
+{
+	const struct record_slice *a = *(const struct record_slice *const *)left;
+	const struct record_slice *b = *(const struct record_slice *const *)right;
+	int order = compare_owner(a, b);
+	return order ? order : strcmp(a->head.name, b->head.name);
+}
+
+/* Duplicates: an address can be used again while its last owner still terminates. The
+ * rest of the order only makes the outcome the same each time. */
+static int rank(const struct record_endpoint *endpoint)
+{
+	return (endpoint->terminating ? 0 : 4) + (endpoint->ready ? 2 : 0) +
+	       (endpoint->serving ? 1 : 0);
+}
+
+static void collection_grow_slots(struct collection *collection, size_t n_expected)
+{
+	size_t n_slots = collection->n_slots ? collection->n_slots : 64;
+	while (n_slots < 2 * n_expected)
+		n_slots *= 2;
+	if (n_slots != collection->n_slots) {
+		collection->slots = arena_xrealloc(
+			collection->slots, n_slots, sizeof(*collection->slots));
+		collection->n_slots = n_slots;
+	}
+	memset(collection->slots, 0, n_slots * sizeof(*collection->slots));
+}
+
+static void collection_start(struct collection *collection, size_t n_expected)
+{
+	collection->n_candidates = 0;
+	collection_grow_slots(collection, n_expected);
+	if (n_expected > collection->n_allocated) {
+		collection->candidates = arena_xrealloc(collection->candidates,
+			n_expected, sizeof(*collection->candidates));
+		collection->n_allocated = n_expected;
+	}
+}
+
+static void collection_add(
+	struct collection *collection, const struct select_candidate *candidate)
+{
+	const struct record_endpoint *endpoint = candidate->record;
+	uint32_t hash = topo_hash(TOPO_HASH_START, endpoint->ip, sizeof(endpoint->ip));
+	hash = topo_hash(hash, &candidate->port, sizeof(candidate->port));
+	for (;; hash++) {
+		uint32_t *slot = &collection->slots[hash & (collection->n_slots - 1)];
+		if (*slot == 0) {
+			collection->candidates[collection->n_candidates++] = *candidate;
+			*slot = (uint32_t)collection->n_candidates;
+			return;
+		}
+		struct select_candidate *known = &collection->candidates[*slot - 1];
+		if (known->port != candidate->port ||
+			known->other_family != candidate->other_family ||
+			memcmp(known->record->ip, endpoint->ip, sizeof(endpoint->ip)))
+			continue;
+		if (rank(endpoint) > rank(known->record))
+			*known = *candidate;
+		return;
+	}
+}
+
+static void collect_slice(struct collection *collection, const struct group *group,
+	const struct record_slice *slice, const char *port_name)
+{
+	for (size_t p = 0; p < slice->ports.n_items; p++) {
+		if (strcmp(slice->ports.items[p].name, port_name))
+			continue;
+		for (size_t i = 0; i < slice->n_endpoints; i++) {
+			struct select_candidate candidate = {
+				.record = &slice->endpoints[i],
+				.port = slice->ports.items[p].number,
+				.other_family = slice->family != group->family,
+			};
+			collection_add(collection, &candidate);
+		}
+	}
+}
+
+static void collect(
+	struct collection *collection, const struct group *group, const char *port_name)
+{
+	size_t n_most = 0;
+	for (size_t i = 0; i < group->n_slices; i++)
+		n_most += group->slices[i]->n_endpoints * group->slices[i]->ports.n_items;
+	collection_start(collection, n_most);
+	for (size_t i = 0; i < group->n_slices; i++)
+		collect_slice(collection, group, group->slices[i], port_name);
+}
+
+static enum topo_proximity find_proximity(
+	const struct build *build, const struct record_endpoint *endpoint)
+{
+	const struct place *place = &build->topo->place;
+	const char *our_region = label_map_find(&place->labels, TOPO_LABEL_REGION);
+	if (place->node && endpoint->node && !strcmp(place->node, endpoint->node))
+		return TOPO_SAME_NODE;
+	if (place->zone && endpoint->zone && !strcmp(place->zone, endpoint->zone))
+		return TOPO_SAME_ZONE;
+	if (!our_region)
+		return TOPO_ELSEWHERE;
+	const char *region =
+		select_endpoint_label(build->store, endpoint, TOPO_LABEL_REGION);
+	return region && !strcmp(region, our_region) ? TOPO_SAME_REGION : TOPO_ELSEWHERE;
+}
+
+static void fill_address(struct topo_endpoint *out, const uint8_t ip[16], int family)
+{
+	if (family == AF_INET) {
+		out->addr.in.sin_family = AF_INET;
+		out->addr.in.sin_port = htons(out->port);
+		memcpy(&out->addr.in.sin_addr, ip, sizeof(out->addr.in.sin_addr));
+	} else {
+		out->addr.in6.sin6_family = AF_INET6;
+		out->addr.in6.sin6_port = htons(out->port);
+		memcpy(&out->addr.in6.sin6_addr, ip, sizeof(out->addr.in6.sin6_addr));
+	}
+}
+
+static void fill_endpoint(struct build *build, const struct select_candidate *candidate,
+	int family, struct topo_endpoint *out)
+{
+	const struct record_endpoint *record = candidate->record;
+	*out = (struct topo_endpoint){
+		.port = candidate->port,
+		.state = (uint8_t)select_state(record),
+		.proximity = (uint8_t)find_proximity(build, record),
+		.tier = candidate->tier,
+		.address = arena_strdup(&build->topo->arena, record->address),
+		.node = intern_string(&build->strings, record->node),
+		.zone = intern_string(&build->strings, record->zone),
+		.why = candidate->why,
+	};
+	fill_address(out, record->ip, family);
+}
+
+/* The number that all endpoints agree on, or 0. */
+static uint16_t common_port(const struct collection *collection)
+{
+	if (collection->n_candidates == 0)
+		return 0;
+	uint16_t port = collection->candidates[0].port;
+	for (size_t i = 1; i < collection->n_candidates; i++) {
+		if (collection->candidates[i].port != port)
+			return 0;
+	}
+	return port;
+}
+
+/* Lay down the candidates of one tier behind those that are there; how many. */
+static uint32_t append_tier(struct build *build, const struct group *group, int tier,
+	struct topo_endpoint *endpoints, uint32_t first)
+{
+	const struct collection *collection = &build->collection;
+	int other = group->family == AF_INET ? AF_INET6 : AF_INET;
+	uint32_t n_added = 0;
+	for (size_t i = 0; i < collection->n_candidates; i++) {
+		const struct select_candidate *candidate = &collection->candidates[i];
+		if (candidate->tier != tier)
+			continue;
+		fill_endpoint(build, candidate,
+			candidate->other_family ? other : group->family,
+			&endpoints[first + n_added++]);
+	}
+	return n_added;
+}
+
+static void build_port(struct build *build, const struct group *group,
+	const struct record_port *port, struct topo_port *out)
+{
+	struct arena *arena = &build->topo->arena;
+	struct collection *collection = &build->collection;
+	struct select_input input = {&build->topo->place, build->policy, build->store,
+		group->service, group->headless};
+	struct select_result result;
+
+	collect(collection, group, port->name);
+	select_endpoints(&input, collection->candidates, collection->n_candidates,
+		&build->strings, &result);
+	struct topo_tier *tiers = arena_alloc(arena, result.n_tiers, sizeof(*tiers));
+	struct topo_endpoint *endpoints =
+		arena_alloc(arena, collection->n_candidates, sizeof(*endpoints));
+	uint32_t n_done = 0;
+	for (size_t i = 0; i < result.n_tiers; i++) {
+		tiers[i].domain = result.domains[i];
+		tiers[i].first = n_done;
+		tiers[i].n_endpoints =
+			append_tier(build, group, (int)i, endpoints, n_done);
+		n_done += tiers[i].n_endpoints;
+	}
+	n_done += append_tier(build, group, TOPO_TIER_NEVER, endpoints, n_done);
+	*out = (struct topo_port){
+		.name = intern_string(&build->strings, port->name),
+		.target = common_port(collection),
+		.mode = (uint8_t)result.mode,
+		.n_tiers = (uint8_t)result.n_tiers,
+		.domain = result.n_tiers ? result.domains[0] : NULL,
+		.reason = result.reason,
+		.tiers = tiers,
+		.endpoints = endpoints,
+		.n_endpoints = n_done,
+	};
+	out->number = port->number ? port->number : out->target;
+}
+
+static bool has_port_named(
+	const struct record_port *ports, size_t n_ports, const char *name)
+{
+	for (size_t i = 0; i < n_ports; i++) {
+		if (!strcmp(ports[i].name, name))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The ports of a service: those of its Service object, and those of its slices when there
+ * is no such object or it is headless (its clients dial the slices' ports). The latter
+ * have number 0 here. The caller frees the array.
+ */
+static struct record_port *list_ports(const struct group *group, size_t *n_ports)
+{
+	size_t n = group->service ? group->service->ports.n_items : 0;
+	size_t n_most = n;
+	for (size_t i = 0; i < group->n_slices; i++)
+		n_most += group->slices[i]->ports.n_items;
+	struct record_port *ports = arena_xrealloc(NULL, n_most, sizeof(*ports));
+	if (n > 0)
+		memcpy(ports, group->service->ports.items, n * sizeof(*ports));
+	for (size_t i = 0; i < group->n_slices; i++) {
+		const struct record_port_list *list = &group->slices[i]->ports;
+		if (group->service && !group->headless)
+			break;
+		for (size_t p = 0; p < list->n_items; p++) {
+			const char *name = list->items[p].name;
+			if (!has_port_named(ports, n, name))
+				ports[n++] = (struct record_port){.name = name};
+		}
+	}
+	*n_ports = n;
+	return ports;
+}
+
+/* The family that the service is reached by: the first that its Service object names,
+ * else IPv4, unless there are slices of the other one only. */
+static int choose_family(const struct group *group)
+{
+	int first = group->service && group->service->first_family
+			    ? group->service->first_family
+			    : AF_INET;
+	for (size_t i = 0; i < group->n_slices; i++) {
+		if (group->slices[i]->family == first)
+			return first;
+	}
+	return group->n_slices ? group->slices[0]->family : first;
+}
+
+static bool is_headless(const struct group *group)
+{
+	if (group->service)
+		return group->service->headless;
+	for (size_t i = 0; i < group->n_slices; i++) {
+		if (group->slices[i]->headless)
+			return true;
+	}
+	return false;
+}
+
+static void build_service(struct build *build, struct group *group)
+{
+	struct topo *topo = build->topo;
+	size_t n_ports;
+	if (group->service && group->service->foreign)
+		return;
+	group->headless = is_headless(group);
+	group->family = choose_family(group);
+	struct record_port *ports = list_ports(group, &n_ports);
+	struct topo_port *out = arena_alloc(&topo->arena, n_ports, sizeof(*out));
+	for (size_t i = 0; i < n_ports; i++)
+		build_port(build, group, &ports[i], &out[i]);
+	free(ports);
+	topo->services[topo->n_services++] = (struct topo_service){
+		.namespace_ = intern_string(&build->strings, group->namespace_),
+		.name = arena_strdup(&topo->arena, group->name),
+		.full_name = arena_printf(
+			&topo->arena, "%s/%s", group->namespace_, group->name),
+		.headless = group->headless,
+		.has_object = group->service != NULL,
+		.n_ports = (uint32_t)n_ports,
+		.ports = out,
+	};
+}
+
+/* Take the next service in order of name off both lists. */
+static struct group next_group(struct record *const **services, size_t *n_services,
+	const struct record_slice ***slices, size_t *n_slices)
+{
+	struct group group = {0};
+	struct record owner = {0};
+	int order = *n_services ? 1 : -1; /* > 0: only the Service, < 0: only slices */
+	if (*n_slices) {
+		owner.namespace_ = (**slices)->head.namespace_;
+		owner.name = (**slices)->service;
+		if (*n_services)
+			order = record_compare(&owner, **services);
+	}
+	if (order >= 0) {
+		owner = ***services;
+		group.service = (const struct record_service *)**services;
+		++*services;
+		--*n_services;
+	}
+	group.namespace_ = owner.namespace_;
+	group.name = owner.name;
+	group.slices = *slices;
+	while (order <= 0 && *n_slices && !strcmp((**slices)->service, owner.name) &&
+		!strcmp((**slices)->head.namespace_, owner.namespace_)) {
+		group.n_slices++;
+		++*slices;
+		--*n_slices;
+	}
+	return group;
+}
+
+static void build_index(struct topo *topo)
+{
+	topo->n_slots = 64;
+	while (topo->n_slots < 2 * topo->n_services)
+		topo->n_slots *= 2;
+	topo->slots = arena_alloc(&topo->arena, topo->n_slots, sizeof(*topo->slots));
+	for (size_t i = 0; i < topo->n_services; i++) {
+		const struct topo_service *service = &topo->services[i];
+		uint32_t hash = snapshot_hash(service->namespace_, service->name);
+		while (topo->slots[hash & (topo->n_slots - 1)])
+			hash++;
+		topo->slots[hash & (topo->n_slots - 1)] = (uint32_t)i + 1;
+	}
+}
+
+static void build_services(struct build *build)
+{
+	size_t n_services;
+	size_t n_slices;
+	struct record *const *services =
+		topo_store_records(build->store, RECORD_SERVICE, &n_services);
+	struct record *const *records =
+		topo_store_records(build->store, RECORD_SLICE, &n_slices);
+	const struct record_slice **sorted =
+		arena_xrealloc(NULL, n_slices, sizeof(*sorted));
+	const struct record_slice **slices = sorted;
+	for (size_t i = 0; i < n_slices; i++)
+		sorted[i] = (const struct record_slice *)records[i];
+	qsort(sorted, n_slices, sizeof(*sorted), compare_slices);
+
+	struct topo *topo = build->topo;
+	topo->services =
+		arena_alloc(&topo->arena, n_services + n_slices, sizeof(*topo->services));
+	while (n_services || n_slices) {
+		struct group group =
+			next_group(&services, &n_services, &slices, &n_slices);
+		build_service(build, &group);
+	}
+	free(sorted);
+}
+
+struct topo *topo_build(const struct topo_store *store, const struct topo_self *self,
+	const struct topo_policy *policy)
+{
+	struct topo *topo = arena_xrealloc(NULL, 1, sizeof(*topo));
+	*topo = (struct topo){0};
+	atomic_init(&topo->n_refs, 1);
+	struct build build = {.topo = topo, .store = store, .policy = policy};
+	build.strings.arena = &topo->arena;
+	topo->place = place_resolve(self, store, &topo->arena);
+	build_services(&build);
+	build_index(topo);
+	intern_fini(&build.strings);
+	free(build.collection.candidates);
+	free(build.collection.slots);
+	return topo;
+}

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Three steps. A census of the endpoints settles which mode applies. The mode makes a
+ * plan: which endpoints are eligible at all (the ready ones; where nothing is ready, and
+ * the mode allows it, those that still serve while they terminate), and a list of
+ * domains, nearest first. Each domain that takes at least one eligible endpoint becomes a
+ * tier, so tier 0 is what kube-proxy would use and the later tiers are where it would go
+ * next.
+ *
+ * The endpoints of the other address family take no part: kube-proxy selects for each
+ * family by itself, and one family's missing hints do not concern the other.
+ */
+#include "topo/select.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "topo/topo.h"
+
+enum domain_kind { DOMAIN_ALL, DOMAIN_LABEL, DOMAIN_NODE_HINT, DOMAIN_ZONE_HINT };
+
+struct domain {
+	enum domain_kind kind;
+	const char *key; /* of DOMAIN_LABEL */
+	const char *value;
+	const char *text; /* "KEY=VALUE" or "*" */
+};
+
+struct census {
+	size_t n_all;
+	size_t n_ready;
+	size_t n_serving; /* while terminating */
+	size_t n_ready_local;
+	size_t n_hinted;         /* ready ones with any hint */
+	size_t n_with_zone_hint; /* all of these are ready ones */
+	size_t n_with_node_hint;
+	size_t n_for_our_zone;
+	size_t n_for_our_node;
+	const struct record_endpoint *without_zone_hint; /* the first */
+};
+
+struct plan {
+	const struct select_input *input;
+	struct intern *strings;
+	struct census census;
+	enum topo_mode mode;
+	enum topo_state eligible; /* TOPO_READY, or TOPO_SERVING in the fallback */
+	bool only_local;
+	struct name_list keys; /* of the two modes with keys */
+	struct domain domains[TOPO_KEYS_MAX];
+	size_t n_domains;
+};
+
+__attribute__((format(printf, 2, 3))) static const char *say(
+	struct intern *strings, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	char *text = arena_xvprintf(format, args);
+	va_end(args);
+	const char *kept = intern_string(strings, text);
+	free(text);
+	return kept;
+}
+
+enum topo_state select_state(const struct record_endpoint *endpoint)
+{
+	if (endpoint->ready)
+		return TOPO_READY;
+	if (!endpoint->terminating)
+		return TOPO_UNREADY;
+	return endpoint->serving ? TOPO_SERVING : TOPO_TERMINATING;
+}
+
+/*
+ * The topology map of old slices, made anew: hostname is the node's *name* and zone the
+ * endpoint's own, as the controller would write them. Everything else, so the region too,
+ * is no longer in a slice and is looked up in the Node object.
+ */
+const char *select_endpoint_label(const struct topo_store *store,
+	const struct record_endpoint *endpoint, const char *key)
+{
+	if (!strcmp(key, TOPO_LABEL_HOSTNAME))
+		return endpoint->node;
+	if (!strcmp(key, TOPO_LABEL_ZONE))
+		return endpoint->zone;
+	const char *value = label_map_find(&endpoint->topology, key);
+	if (value || !endpoint->node)
+		return value;
+	const struct record *node =
+		topo_store_find(store, RECORD_NODE, "", endpoint->node);
+	return node ? label_map_find(&((const struct record_node *)node)->labels, key)
+		    : NULL;
+}
+
+static bool name_list_has(const struct name_list *list, const char *name)
+{
+	for (size_t i = 0; name && i < list->n_items; i++) {
+		if (!strcmp(list->items[i], name))
+			return true;
+	}
+	return false;
+}
+
+static bool is_local(const struct place *place, const struct record_endpoint *e)
+{
+	return place->node && e->node && !strcmp(place->node, e->node);
+}
+
+static void count_ready(const struct place *place, const struct record_endpoint *endpoint,
+	struct census *census)
+{
+	bool has_zone = endpoint->zone_hints.n_items > 0;
+	bool has_node = endpoint->node_hints.n_items > 0;
+	census->n_ready++;
+	census->n_ready_local += is_local(place, endpoint);
+	census->n_hinted += has_zone || has_node;
+	census->n_with_zone_hint += has_zone;
+	census->n_with_node_hint += has_node;
+	census->n_for_our_zone += name_list_has(&endpoint->zone_hints, place->zone);
+	census->n_for_our_node += name_list_has(&endpoint->node_hints, place->node);
+	if (!has_zone && !census->without_zone_hint)
+		census->without_zone_hint = endpoint;
+}
+
+static struct census take_census(const struct place *place,
+	const struct select_candidate *candidates, size_t n_candidates)
+{
+	struct census census = {0};
+	for (size_t i = 0; i < n_candidates; i++) {
+		const struct record_endpoint *endpoint = candidates[i].record;
+		if (candidates[i].other_family)
+			continue;
+		census.n_all++;
+		if (select_state(endpoint) == TOPO_READY)
+			count_ready(place, endpoint, &census);
+		census.n_serving += select_state(endpoint) == TOPO_SERVING;
+	}
+	return census;
+}
+
+static enum topo_mode choose_mode(
+	const struct select_input *input, const struct census *census)
+{
+	const struct record_service *service = input->service;
+	if (service && service->local && !input->headless)
+		return TOPO_MODE_LOCAL;
+	if (service && service->keys.n_items > 0)
+		return TOPO_MODE_KEYS;
+	if (!input->headless && service && service->distribution)
+		return TOPO_MODE_DISTRIBUTION;
+	if (!input->headless && census->n_hinted > 0)
+		return TOPO_MODE_HINTS;
+	return input->policy->n_keys > 0 ? TOPO_MODE_DEFAULT_KEYS : TOPO_MODE_NONE;
+}
+
+static void add_domain(
+	struct plan *plan, enum domain_kind kind, const char *key, const char *value)
+{
+	assert(plan->n_domains < TOPO_KEYS_MAX);
+	struct domain *domain = &plan->domains[plan->n_domains++];
+	*domain = (struct domain){kind, key, value, "*"};
+	if (key)
+		domain->text = say(plan->strings, "%s=%s", key, value);
+}
+
+/* Keys that our node lacks are passed over; with no label known at all only "*" is left,
+ * which is what kube-proxy did then. */
+static void plan_keys(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->keys.n_items && i < TOPO_KEYS_MAX; i++) {
+		const char *key = plan->keys.items[i];
+		const char *ours = label_map_find(&plan->input->place->labels, key);
+		if (!strcmp(key, "*")) {
+			add_domain(plan, DOMAIN_ALL, NULL, NULL);
+			break;
+		}
+		if (ours)
+			add_domain(plan, DOMAIN_LABEL, key, ours);
+	}
+}
+
+/* With nothing ready there is no hint to look at, and all are taken. */
+static void plan_hints(struct plan *plan)
+{
+	const struct place *place = plan->input->place;
+	const struct census *census = &plan->census;
+	if (census->n_for_our_node > 0 && census->n_with_node_hint == census->n_ready)
+		add_domain(plan, DOMAIN_NODE_HINT, TOPO_LABEL_HOSTNAME, place->node);
+	if (census->n_for_our_zone > 0 && census->n_with_zone_hint == census->n_ready)
+		add_domain(plan, DOMAIN_ZONE_HINT, TOPO_LABEL_ZONE, place->zone);
+	add_domain(plan, DOMAIN_ALL, NULL, NULL);
+}
+
+static void plan_local(struct plan *plan)
+{
+	const char *node = plan->input->place->node;
+	plan->only_local = true;
+	if (plan->census.n_ready_local == 0)
+		plan->eligible = TOPO_SERVING;
+	if (node)
+		add_domain(plan, DOMAIN_ALL, TOPO_LABEL_HOSTNAME, node);
+}
+
+static void make_plan(struct plan *plan)
+{
+	const struct topo_policy *policy = plan->input->policy;
+	plan->eligible = plan->census.n_ready > 0 ? TOPO_READY : TOPO_SERVING;
+	switch (plan->mode) {
+	case TOPO_MODE_LOCAL:
+		plan_local(plan);
+		break;
+	case TOPO_MODE_KEYS:
+		/* Kubernetes 1.17 knew no fallback to terminating endpoints. */
+		plan->eligible = TOPO_READY;
+		plan->keys = plan->input->service->keys;
+		plan_keys(plan);
+		break;
+	case TOPO_MODE_DEFAULT_KEYS:
+		plan->keys =
+			(struct name_list){(const char **)policy->keys, policy->n_keys};
+		plan_keys(plan);
+		break;
+	case TOPO_MODE_HINTS:
+	case TOPO_MODE_DISTRIBUTION:
+		plan_hints(plan);
+		break;
+	case TOPO_MODE_NONE:
+		add_domain(plan, DOMAIN_ALL, NULL, NULL);
+		break;
+	}
+}
+
+static bool is_eligible(const struct plan *plan, const struct select_candidate *candidate)
+{
+	return !candidate->other_family &&
+	       select_state(candidate->record) == plan->eligible &&
+	       (!plan->only_local || is_local(plan->input->place, candidate->record));
+}
+
+static bool domain_takes(const struct plan *plan, const struct domain *domain,
+	const struct record_endpoint *endpoint)
+{
+	const char *value;
+	switch (domain->kind) {
+	case DOMAIN_LABEL:
+		value = select_endpoint_label(plan->input->store, endpoint, domain->key);
+		return value && !strcmp(value, domain->value);
+	case DOMAIN_NODE_HINT:
+		return name_list_has(&endpoint->node_hints, domain->value);
+	case DOMAIN_ZONE_HINT:
+		return name_list_has(&endpoint->zone_hints, domain->value);
+	case DOMAIN_ALL:
+		break;
+	}
+	return true;
+}
+
+static const char *why_in_tier(
+	const struct plan *plan, const struct domain *domain, const char *nearest)
+{
+	const char *rest = plan->eligible == TOPO_SERVING
+				   ? ", serving while it terminates, as nothing is ready"
+				   : "";
+	const char *what = "any";
+	if (domain->kind == DOMAIN_NODE_HINT || domain->kind == DOMAIN_ZONE_HINT)
+		what = say(plan->strings, "hinted for %s", domain->text);
+	else if (domain->key)
+		what = say(plan->strings, "in %s", domain->text);
+	if (!nearest)
+		return say(plan->strings, "%s%s", what, rest);
+	return say(plan->strings, "%s%s; only when none of %s can be connected", what,
+		rest, nearest);
+}
+
+static void assign_tiers(struct plan *plan, struct select_candidate *candidates,
+	size_t n_candidates, struct select_result *out)
+{
+	for (size_t d = 0; d < plan->n_domains; d++) {
+		const struct domain *domain = &plan->domains[d];
+		const char *nearest = out->n_tiers ? out->domains[0] : NULL;
+		const char *why = why_in_tier(plan, domain, nearest);
+		bool is_empty = true;
+		for (size_t i = 0; i < n_candidates; i++) {
+			struct select_candidate *candidate = &candidates[i];
+			if (candidate->tier != TOPO_TIER_NEVER ||
+				!is_eligible(plan, candidate) ||
+				!domain_takes(plan, domain, candidate->record))
+				continue;
+			candidate->tier = (int8_t)out->n_tiers;
+			candidate->why = why;
+			is_empty = false;
+		}
+		if (!is_empty)
+			out->domains[out->n_tiers++] = domain->text;
+	}
+}
+
+static const char *why_never(
+	const struct plan *plan, const struct select_candidate *candidate)
+{
+	enum topo_state state = select_state(candidate->record);
+	if (candidate->other_family)
+		return "other address family than the one the service is reached by";
+	if (state == TOPO_UNREADY)
+		return "not ready";
+	if (state == TOPO_TERMINATING)
+		return "terminating and no longer serving";
+	if (plan->only_local && !is_local(plan->input->place, candidate->record))
+		return "not on this node";
+	if (state == TOPO_SERVING && plan->eligible == TOPO_READY)
+		return plan->census.n_ready > 0
+			       ? "terminating, and others are ready"
+			       : "terminating, which topology keys do not fall back to";
+	return "in none of the domains that the keys allow";
+}
+
+static const char *join_keys(const struct plan *plan)
+{
+	const char *text = "";
+	for (size_t i = 0; i < plan->keys.n_items; i++)
+		text = say(plan->strings, "%s%s%s", text, i ? ", " : "",
+			plan->keys.items[i]);
+	return text;
+}
+
+/* The wording of the four cases is part of the product: users search for it. */
+static const char *reason_of_none(const struct plan *plan)
+{
+	const struct census *census = &plan->census;
+	if (census->n_all == 0)
+		return "service has no ready endpoint: it has no endpoints";
+	if (plan->only_local && census->n_ready + census->n_serving > 0)
+		return plan->input->place->node ? "no endpoint on this node "
+						  "(internalTrafficPolicy is Local)"
+						: "no endpoint on this node "
+						  "(internalTrafficPolicy is Local): "
+						  "the name of our node is not known";
+	if (census->n_ready == 0 && (plan->mode == TOPO_MODE_KEYS || !census->n_serving))
+		return "service has no ready endpoint";
+	return say(plan->strings, "no endpoint in these domains (keys %s)%s",
+		join_keys(plan),
+		plan->input->place->labels.n_items
+			? ""
+			: ": the labels of our node are not known");
+}
+
+static const char *reason_of_hints(const struct plan *plan)
+{
+	const struct place *place = plan->input->place;
+	const struct census *census = &plan->census;
+	switch (plan->domains[0].kind) {
+	case DOMAIN_NODE_HINT:
+		return "every ready endpoint has a node hint, some for our node";
+	case DOMAIN_ZONE_HINT:
+		return "every ready endpoint has a zone hint, some for our zone";
+	default:
+		break;
+	}
+	if (census->n_hinted == 0)
+		return "no ready endpoint has a hint, so all are used";
+	if (census->without_zone_hint)
+		return say(plan->strings,
+			"ready endpoint %s has no zone hint, so all are used",
+			census->without_zone_hint->address);
+	if (!place->zone)
+		return "our zone is not known, so all are used";
+	return say(plan->strings,
+		"no ready endpoint is hinted for our zone %s, so all are used",
+		place->zone);
+}
+
+static const char *reason_of_domain(
+	const struct plan *plan, const struct select_result *result)
+{
+	if (plan->eligible == TOPO_SERVING)
+		return plan->only_local
+			       ? "nothing on this node is ready: what serves while it "
+				 "terminates"
+			       : "nothing is ready: what serves while it terminates";
+	switch (plan->mode) {
+	case TOPO_MODE_LOCAL:
+		return "internalTrafficPolicy is Local: endpoints on this node only";
+	case TOPO_MODE_HINTS:
+	case TOPO_MODE_DISTRIBUTION:
+		return reason_of_hints(plan);
+	case TOPO_MODE_KEYS:
+	case TOPO_MODE_DEFAULT_KEYS:
+		break;
+	case TOPO_MODE_NONE:
+		return "no preference";
+	}
+	return say(plan->strings,
+		"%s is the first of the keys %s that finds an endpoint%s",
+		result->domains[0], join_keys(plan),
+		plan->input->place->labels.n_items
+			? ""
+			: "; the labels of our node are not known");
+}
+
+void select_endpoints(const struct select_input *input,
+	struct select_candidate *candidates, size_t n_candidates, struct intern *strings,
+	struct select_result *out)
+{
+	struct plan plan = {.input = input, .strings = strings};
+	*out = (struct select_result){0};
+	plan.census = take_census(input->place, candidates, n_candidates);
+	plan.mode = choose_mode(input, &plan.census);
+	make_plan(&plan);
+
+	for (size_t i = 0; i < n_candidates; i++)
+		candidates[i].tier = TOPO_TIER_NEVER;
+	assign_tiers(&plan, candidates, n_candidates, out);
+	for (size_t i = 0; i < n_candidates; i++) {
+		if (candidates[i].tier == TOPO_TIER_NEVER)
+			candidates[i].why = why_never(&plan, &candidates[i]);
+	}
+
+	out->mode = plan.mode;
+	out->reason = out->n_tiers ? reason_of_domain(&plan, out) : reason_of_none(&plan);
+	if (input->service && input->service->keys_fault)
+		out->reason =
+			say(strings, "%s; %s", out->reason, input->service->keys_fault);
+}

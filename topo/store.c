@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One sorted array of records per kind. Sorted, because a snapshot is then always built
+ * in the same order, whatever order the objects came in; kubectl prints them sorted, so
+ * loading a file only appends.
+ */
+#include "topo/store.h"
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "topo/json.h"
+#include "topo/record.h"
+
+/* Enough to see the pattern; a broken file can have one for each endpoint. */
+#define WARNINGS_MAX 32
+
+struct table {
+	struct record **rows;
+	size_t n_rows;
+	size_t n_allocated;
+};
+
+struct topo_store {
+	struct table tables[RECORD_N_KINDS];
+};
+
+/* Index of the first row that is not before key. */
+static size_t table_position(const struct table *table, const struct record *key)
+{
+	size_t low = 0;
+	size_t high = table->n_rows;
+	if (high > 0 && record_compare(table->rows[high - 1], key) < 0)
+		return high;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (record_compare(table->rows[middle], key) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool table_has_at(
+	const struct table *table, size_t position, const struct record *key)
+{
+	return position < table->n_rows &&
+	       record_compare(table->rows[position], key) == 0;
+}
+
+/* Takes the record over. */
+static void table_put(struct table *table, struct record *record)
+{
+	size_t position = table_position(table, record);
+	if (table_has_at(table, position, record)) {
+		record_destroy(table->rows[position]);
+		table->rows[position] = record;
+		return;
+	}
+	if (table->n_rows == table->n_allocated) {
+		table->n_allocated = table->n_allocated ? table->n_allocated * 2 : 16;
+		table->rows = arena_xrealloc(
+			table->rows, table->n_allocated, sizeof(*table->rows));
+	}
+	memmove(table->rows + position + 1, table->rows + position,
+		(table->n_rows - position) * sizeof(*table->rows));
+	table->rows[position] = record;
+	table->n_rows++;
+}
+
+static void table_remove(struct table *table, const struct record *key)
+{
+	size_t position = table_position(table, key);
+	if (!table_has_at(table, position, key))
+		return;
+	record_destroy(table->rows[position]);
+	table->n_rows--;
+	memmove(table->rows + position, table->rows + position + 1,
+		(table->n_rows - position) * sizeof(*table->rows));
+}
+
+static void store_fini(struct topo_store *store)
+{
+	for (size_t kind = 0; kind < RECORD_N_KINDS; kind++) {
+		struct table *table = &store->tables[kind];
+		for (size_t i = 0; i < table->n_rows; i++)
+			record_destroy(table->rows[i]);
+		free(table->rows);
+	}
+	*store = (struct topo_store){0};
+}
+
+struct topo_store *topo_store_create(void)
+{
+	struct topo_store *store = arena_xrealloc(NULL, 1, sizeof(*store));
+	*store = (struct topo_store){0};
+	return store;
+}
+
+void topo_store_destroy(struct topo_store *store)
+{
+	if (!store)
+		return;
+	store_fini(store);
+	free(store);
+}
+
+/* NULL, or what is wrong with the object, for free(). */
+static char *put_object(struct topo_store *store, const cJSON *object,
+	const struct record_defaults *defaults, const char *place,
+	struct topo_report *report)
+{
+	struct record head;
+	char *fault;
+	if (!record_identify(object, defaults, &head))
+		return NULL;
+	static const char *const kinds[] = {"EndpointSlice", "Service", "Node"};
+	char *where = arena_xprintf("%s%s %.64s%s%.253s", place, kinds[head.kind],
+		head.namespace_, *head.namespace_ ? "/" : "", head.name);
+	struct record *record = record_parse(object, defaults, where, report, &fault);
+	if (record) {
+		table_put(&store->tables[head.kind], record);
+	} else if (fault) {
+		char *text = arena_xprintf("%s: %s", where, fault);
+		free(fault);
+		fault = text;
+	} else {
+		/* It was ours and is ignored from now on (its owner label went). */
+		table_remove(&store->tables[head.kind], &head);
+	}
+	free(where);
+	return fault;
+}
+
+static char *put_list(struct topo_store *store, const cJSON *list,
+	const struct record_defaults *defaults, struct topo_report *report)
+{
+	struct json_fault fault = {0};
+	const cJSON *items = json_array(list, "items", &fault);
+	const cJSON *item;
+	size_t i = 0;
+	cJSON_ArrayForEach(item, items)
+	{
+		char place[40];
+		snprintf(place, sizeof(place), "items[%zu]: ", i++);
+		if (!cJSON_IsObject(item))
+			json_set_fault(&fault, "%snot an object", place);
+		if (!fault.text)
+			fault.text = put_object(store, item, defaults, place, report);
+		if (fault.text)
+			break;
+	}
+	return fault.text;
+}
+
+/* Put what one document holds. *n_ours counts documents that may hold what we want. */
+static char *put_document(struct topo_store *store, const cJSON *document,
+	struct topo_report *report, size_t *n_ours)
+{
+	static const char *const list_kinds[] = {
+		"List", "EndpointSliceList", "ServiceList", "NodeList"};
+	static const char *const item_kinds[] = {
+		NULL, "EndpointSlice", "Service", "Node"};
+	struct json_fault fault = {0};
+	const char *kind = json_string(document, "kind", &fault);
+	const char *api_version = json_string(document, "apiVersion", &fault);
+	if (!fault.text && (!cJSON_IsObject(document) || !kind))
+		json_set_fault(&fault, "not a Kubernetes object: it has no kind");
+	if (fault.text)
+		return fault.text;
+
+	for (size_t i = 0; i < sizeof(list_kinds) / sizeof(*list_kinds); i++) {
+		struct record_defaults defaults = {item_kinds[i], i ? api_version : NULL};
+		if (strcmp(kind, list_kinds[i]))
+			continue;
+		++*n_ours;
+		return put_list(store, document, &defaults, report);
+	}
+	struct record_defaults none = {0};
+	struct record head;
+	if (record_identify(document, &none, &head))
+		++*n_ours;
+	else
+		report_warn(report, "%.64s is not for us, ignored", kind);
+	return put_object(store, document, &none, "", report);
+}
+
+/* "line 3, column 14: TEXT" for syntax, where the place is known; frees text. */
+static char *add_position(const char *json, const char *at, char *text)
+{
+	size_t line = 1;
+	size_t column = 1;
+	for (const char *p = json; p < at; p++) {
+		column = *p == '\n' ? 1 : column + 1;
+		line += *p == '\n';
+	}
+	char *out = arena_xprintf("line %zu, column %zu: %s", line, column, text);
+	free(text);
+	return out;
+}
+
+static char *load_documents(struct topo_store *store, const char *json, size_t len,
+	struct topo_report *report)
+{
+	const char *cursor = json;
+	struct json_fault fault = {0};
+	size_t n_ours = 0;
+	cJSON *document;
+	char *error = NULL;
+	while (!error && json_next_document(&cursor, json + len, &document, &fault)) {
+		error = put_document(store, document, report, &n_ours);
+		cJSON_Delete(document);
+	}
+	if (fault.text)
+		error = add_position(json, cursor, fault.text);
+	if (!error && n_ours == 0)
+		error = arena_xprintf(
+			"no EndpointSlice, Service or Node and no List in %zu bytes",
+			len);
+	return error;
+}
+
+int topo_store_load(struct topo_store *store, const char *json, size_t len,
+	struct topo_report *report)
+{
+	struct topo_store fresh = {0};
+	report->error = load_documents(&fresh, json, len, report);
+	if (!report->error) {
+		struct topo_store old = *store;
+		*store = fresh;
+		fresh = old;
+	}
+	store_fini(&fresh);
+	return report->error ? TOPO_STORE_INVALID : 0;
+}
+
+int topo_store_upsert(
+	struct topo_store *store, const cJSON *object, struct topo_report *report)
+{
+	struct record_defaults none = {0};
+	report->error = put_object(store, object, &none, "", report);
+	return report->error ? TOPO_STORE_INVALID : 0;
+}
+
+void topo_store_delete(struct topo_store *store, const cJSON *object)
+{
+	struct record_defaults none = {0};
+	struct record head;
+	if (record_identify(object, &none, &head))
+		table_remove(&store->tables[head.kind], &head);
+}
+
+struct topo_store_counts topo_store_count(const struct topo_store *store)
+{
+	const struct table *slices = &store->tables[RECORD_SLICE];
+	struct topo_store_counts counts = {
+		.n_slices = slices->n_rows,
+		.n_services = store->tables[RECORD_SERVICE].n_rows,
+		.n_nodes = store->tables[RECORD_NODE].n_rows,
+	};
+	for (size_t i = 0; i < slices->n_rows; i++)
+		counts.n_endpoints +=
+			((const struct record_slice *)slices->rows[i])->n_endpoints;
+	return counts;
+}
+
+struct record *const *topo_store_records(
+	const struct topo_store *store, enum record_kind kind, size_t *n_records)
+{
+	*n_records = store->tables[kind].n_rows;
+	return store->tables[kind].rows;
+}
+
+const struct record *topo_store_find(const struct topo_store *store,
+	enum record_kind kind, const char *namespace_, const char *name)
+{
+	const struct table *table = &store->tables[kind];
+	const struct record key = {.namespace_ = namespace_, .name = name};
+	size_t position = table_position(table, &key);
+	return table_has_at(table, position, &key) ? table->rows[position] : NULL;
+}
+
+void report_warn(struct topo_report *report, const char *format, ...)
+{
+	if (report->n_warnings == WARNINGS_MAX) {
+		report->n_left_out++;
+		return;
+	}
+	va_list args;
+	va_start(args, format);
+	char *text = arena_xvprintf(format, args);
+	va_end(args);
+	report->warnings = arena_xrealloc(
+		report->warnings, report->n_warnings + 1, sizeof(*report->warnings));
+	report->warnings[report->n_warnings++] = text;
+}
+
+void topo_report_fini(struct topo_report *report)
+{
+	for (size_t i = 0; i < report->n_warnings; i++)
+		free(report->warnings[i]);
+	free(report->warnings);
+	free(report->error);
+	*report = (struct topo_report){0};
+}
