@@ -6,11 +6,12 @@ import pathlib
 
 import pytest
 
+pytest.register_assert_rewrite("harness")
+
+# pylint: disable=wrong-import-position
 from harness.backend import Backend
 from harness.server import Server
 from harness.sidecar import Sidecar, run_command
-
-pytest.register_assert_rewrite("harness")
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ from collections import namedtuple
 import pytest
 
 from harness.dialogue import (
-    AGAIN, OK, SIDES, app, app_bytes, app_ended, app_fin, app_head, app_nothing, client_fin,
-    closed, ended, get, get_bytes, get_content, get_cut, get_head, get_local, get_rest, kept,
-    open_stage, reply, reply_close, reply_fin, reply_reset, reply_slowly, send, send_slowly)
-from harness.message import text
+    OK, SIDES, app, app_bytes, app_ended, app_fin, app_head, app_nothing, client_fin, closed,
+    ended, get, get_bytes, get_content, get_cut, get_head, get_local, kept, open_stage,
+    reply, reply_close, reply_fin, reply_reset, reply_slowly, send, send_slowly)
+from harness.message import read_response, text
 
 Row = namedtuple("Row", "name side settings steps")
 ROWS = []
@@ -89,7 +89,7 @@ both("interim byte by byte",
      send(GET), app(GET), reply_slowly(HINTS + HELLO), get(HINTS), get(HELLO), kept())
 both("final answer instead of 100",
      send(EXPECT), app_head(EXPECT), reply(text("HTTP/1.1 417 No", "Content-Length: 0")),
-     get_head(text("HTTP/1.1 417 No", "Content-Length: 0")))
+     get(text("HTTP/1.1 417 No", "Content-Length: 0", "Connection: close")), closed())
 both("expect with the body at once",
      send(post(FIVE, "Expect: 100-continue", body="hello")),
      app(post(FIVE, "Expect: 100-continue", body="hello")), reply(OK), get(OK), kept())
@@ -103,7 +103,7 @@ inbound("no interim for an old client",
 
 both("early response, upload goes on",
      send(post("Content-Length: 10", body="hello")), app_head(post("Content-Length: 10")),
-     app_bytes(b"hello"), reply(HELLO), get(HELLO))
+     app_bytes(b"hello"), reply(HELLO), get_content(200, b"hello"), send(b"world"), closed())
 both("early response, application hangs up",
      send(post("Content-Length: 10", body="hello")), app_head(post("Content-Length: 10")),
      app_bytes(b"hello"),
@@ -268,6 +268,15 @@ def get_switch():
     return step
 
 
+def get_upgrade_required():
+    """The client must learn which protocol is wanted (RFC 9110 section 15.5.22)."""
+    def step(stage):
+        got = read_response(stage.client)
+        assert (got.status, got.get("Upgrade"), got.body) == (426, "a/1", b"hello"), str(got)
+        assert got.tokens("Connection") == ["upgrade"], str(got)
+    return step
+
+
 FRAMES = b"\x81\x05hello\r\n\r\nGET / HTTP/1.1\r\n\r\n\0\xff"
 upgraded = (send(UPGRADE), app_upgrade(), reply(SWITCH), get_switch())
 both("upgrade, bytes both ways",
@@ -286,8 +295,8 @@ both("upgrade outlives the idle timeout",
 both("upgrade refused", send(UPGRADE), app_upgrade(), reply(HELLO), get(HELLO), kept())
 both("upgrade refused with 426",
      send(UPGRADE), app_upgrade(),
-     reply(text("HTTP/1.1 426 Upgrade Required", FIVE, body="hello")),
-     get(text("HTTP/1.1 426 Upgrade Required", FIVE, body="hello")), kept())
+     reply(text("HTTP/1.1 426 Upgrade Required", "Connection: upgrade", "Upgrade: a/1", FIVE, body="hello")),
+     get_upgrade_required(), kept())
 both("upgrade behind interim",
      send(UPGRADE), app_upgrade(), reply(HINTS + SWITCH), get(HINTS), get_switch(),
      send(FRAMES), app_bytes(FRAMES))

@@ -289,7 +289,7 @@ def test_refused_goes_to_the_next_of_the_domain(world, cleanup):
     world.start(service("orders"), *world.slices(), at("near", hole.getsockname()[1]), *NODES)
     assert world.who(20) == {"near": 20}
     assert near.requests == 20
-    assert world.side.total("nigh_retries_total", reason="connect") >= 1
+    assert world.side.total("nigh_retries_total", reason="connect_failed") >= 1
 
 
 def test_refused_goes_to_the_next_domain(world, cleanup):
@@ -315,7 +315,7 @@ def test_failing_endpoint_is_set_aside(world, cleanup):
     world.add("near")
     world.start(service("orders"), *world.slices(), at("near", hole.getsockname()[1]), *NODES)
     world.who(60)
-    assert world.side.total("nigh_retries_total", reason="connect") < 20
+    assert world.side.total("nigh_retries_total", reason="connect_failed") < 20
     states = [e["state"] for e in endpoints_of(world.side)]
     assert len(states) == 2 and len(set(states)) == 2, states
 

@@ -152,18 +152,10 @@ def get_content(status, body, method="GET"):
 
 
 def get_head(data):
-    """Only the head; get_bytes(), get_cut() or get_rest() take the body."""
+    """Only the head; get_bytes() or get_cut() take the body."""
     def step(stage):
         stage.head = read_head(stage.client)
         message.same(stage.head, read_head(stage.recorded(data)))
-    return step
-
-
-def get_rest(body):
-    """The body that belongs to get_head(), complete."""
-    def step(stage):
-        got = read_response(stage.client, head=stage.head)
-        assert got.body == body, f"got {got.body!r}, want {body!r}"
     return step
 
 
