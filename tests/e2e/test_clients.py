@@ -75,7 +75,8 @@ def test_curl_by_http_proxy(nigh, backend, tmp_path):
 def test_curl_connect(nigh, backend):
     app = backend("tunnelled")
     side = nigh.outbound()
-    assert curl("-p", "-x", url(side.addr("outbound")), f"http://127.0.0.1:{app.port}/") == "tunnelled"
+    told = curl("-p", "-x", url(side.addr("outbound")), f"http://127.0.0.1:{app.port}/")
+    assert told == "tunnelled"
 
 
 def test_curl_http10_and_head(nigh, backend):

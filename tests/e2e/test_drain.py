@@ -330,7 +330,11 @@ def test_drain_command_waits(nigh, server):
     client.send(GET)
     conn, _ = app.request()
     results = []
-    waiter = threading.Thread(target=lambda: results.append(nigh.run("drain", "--wait", **admin_of(side))))
+
+    def drain():
+        results.append(nigh.run("drain", "--wait", **admin_of(side)))
+
+    waiter = threading.Thread(target=drain)
     waiter.start()
     wait_closed(side)
     time.sleep(0.2)

@@ -295,7 +295,8 @@ both("upgrade outlives the idle timeout",
 both("upgrade refused", send(UPGRADE), app_upgrade(), reply(HELLO), get(HELLO), kept())
 both("upgrade refused with 426",
      send(UPGRADE), app_upgrade(),
-     reply(text("HTTP/1.1 426 Upgrade Required", "Connection: upgrade", "Upgrade: a/1", FIVE, body="hello")),
+     reply(text("HTTP/1.1 426 Upgrade Required", "Connection: upgrade", "Upgrade: a/1", FIVE,
+                body="hello")),
      get_upgrade_required(), kept())
 both("upgrade behind interim",
      send(UPGRADE), app_upgrade(), reply(HINTS + SWITCH), get(HINTS), get_switch(),

@@ -116,6 +116,10 @@ def answered(clients, count):
     return len(ready) == count and [c for c in clients if c.sock in ready]
 
 
+def post_of(size):
+    return text("POST /x HTTP/1.1", "Host: {host}", f"Content-Length: {size}")
+
+
 def wait_stalled(sender, chunk=b"x" * KIB, limit=64 << 20):
     """Fill all buffers on the way until nothing moves; return what was sent."""
     sent = sender.stuff(chunk * 64, limit)
@@ -141,7 +145,7 @@ def test_slow_reader_of_response(side, nigh, server):
 @pytest.mark.parametrize("side", SIDES)
 def test_slow_reader_of_request(side, nigh, server):
     stage = open_stage(side, nigh, server())
-    stage.client.send(stage.bytes(text("POST /x HTTP/1.1", "Host: {host}", f"Content-Length: {200 << 20}")))
+    stage.client.send(stage.bytes(post_of(200 << 20)))
     sent = wait_stalled(stage.client)
     stage.conn = stage.app.next_peer()
     assert held_between(sent, stage.client, stage.conn) <= 64 * KIB
@@ -158,7 +162,7 @@ def test_large_body_in_small_memory(way, side, nigh, server):
     before = stage.sidecar.rss_kib()
     block = bytes(range(256)) * 256
     if way == "upload":
-        stage.client.send(stage.bytes(text("POST /x HTTP/1.1", "Host: {host}", f"Content-Length: {size}")))
+        stage.client.send(stage.bytes(post_of(size)))
         stage.conn = stage.app.next_peer()
         stage.conn.read_until(b"\r\n\r\n")
         source, sink = stage.client, stage.conn
