@@ -65,7 +65,7 @@ class Starter:
         return self(INBOUND=f"127.0.0.1:0={app.port}/{kind}", **settings)
 
     def outbound(self, **settings):
-        return self(OUTBOUND="127.0.0.1:0", **settings)
+        return self(**{"OUTBOUND": "127.0.0.1:0", **settings})
 
     def route(self, service, **settings):
         """One listener for one service."""

@@ -117,7 +117,7 @@ def test_wrk_over_many_recycles(direction, nigh, backend):
     assert count > 100 and app.requests >= count
     assert max(conn.requests for conn in app.conns) <= 50
     if direction == "inbound":
-        assert side.total("nigh_recycled_total", side="inbound") >= count // 50 - 32
+        assert side.total("nigh_recycled_total", side="downstream") >= count // 50 - 32
 
 
 async def fetch_many(addr, count):
@@ -144,4 +144,4 @@ def test_asyncio_clients(nigh, backend):
     async def all_at_once():
         await asyncio.gather(*(fetch_many(side.addr("inbound"), 50) for _ in range(20)))
     asyncio.run(all_at_once())
-    assert side.total("nigh_recycled_total", side="inbound", reason="requests") >= 100
+    assert side.total("nigh_recycled_total", side="downstream", reason="requests") >= 100

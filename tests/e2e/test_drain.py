@@ -13,7 +13,7 @@ import pytest
 
 from harness.dialogue import OK
 from harness.message import read_response, text
-from harness.peer import connect, wait_until
+from harness.peer import can_connect, wait_until
 
 GET = text("GET / HTTP/1.1", "Host: app.test")
 LONG = {"DRAIN_DELAY": "30s", "DRAIN_TIMEOUT": "60s"}
@@ -25,14 +25,6 @@ def exchange(client, app, request=GET):
     conn, _ = app.request()
     conn.send(OK)
     return read_response(client)
-
-
-def can_connect(addr):
-    try:
-        connect(addr).close()
-        return True
-    except (ConnectionRefusedError, ConnectionResetError):
-        return False
 
 
 def start_drain(side, way="signal"):
@@ -142,6 +134,7 @@ def test_upload_finishes(nigh, server):
     conn.send(OK)
     assert read_response(client).says_close()
     client.expect_fin()
+    client.close()
     conn.close()
     assert side.wait() == 0, side.log
 
@@ -162,6 +155,7 @@ def test_stream_finishes(nigh, server):
     conn.send(b"world")
     client.expect(b"world")
     client.expect_fin()
+    client.close()
     conn.close()
     assert side.wait() == 0, side.log
 
@@ -197,12 +191,11 @@ def test_outbound_goes_on(phase, nigh, server):
     for client in (old, side.client("outbound")):
         for _ in range(3):
             assert not exchange(client, other, request).says_close()
-    tunnel = side.client("outbound")
-    tunnel.send(text(f"CONNECT {other.addr} HTTP/1.1", f"Host: {other.addr}"))
-    assert read_response(tunnel, "CONNECT").status == 200
+    with side.client("outbound") as tunnel:
+        tunnel.send(text(f"CONNECT {other.addr} HTTP/1.1", f"Host: {other.addr}"))
+        assert read_response(tunnel, "CONNECT").status == 200
+    other.accept().close()
     app.stop_listening()
-    tunnel.close()
-    old.close()
     assert side.wait() == 0, side.log
 
 

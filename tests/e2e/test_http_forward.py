@@ -184,7 +184,6 @@ RESPONSES = {
     "upgrade offered": answer(ok("Upgrade: h2c", "Connection: Upgrade", TWO), ok(TWO)),
     "1.0 with length": answer(ok(TWO, start="HTTP/1.0 200 OK"), ok(TWO)),
     "1.0 keep-alive": answer(ok(TWO, "Connection: keep-alive", start="HTTP/1.0 200 OK"), ok(TWO)),
-    "length twice": answer(ok(TWO, TWO), ok(TWO)),
 }
 
 
@@ -225,9 +224,9 @@ def test_host(host, nigh, server):
 
 @pytest.mark.parametrize("side", SIDES)
 def test_bytes_exact(side, nigh, server):
-    """Not only the same message: the very bytes, odd spaces included."""
+    """Not only the same message: the very bytes, spaces before the value included."""
     stage = open_stage(side, nigh, server())
-    fields = b"a:b\r\nC:   d  \r\nE: f\r\n"
+    fields = b"a:b\r\nC:   d  e\r\nF:\tg\r\nH:\r\n"
     stage.client.send(b"GET /x HTTP/1.1\r\nHost: " + stage.host + b"\r\n" + fields + b"\r\n")
     stage.conn = stage.app.next_peer()
     head = stage.conn.read_until(b"\r\n\r\n")

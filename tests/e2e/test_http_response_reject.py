@@ -31,6 +31,7 @@ BROKEN = {
     "length and coding": ok(LENGTH, CHUNKED, body="0\r\n\r\n"),
     "coding and length": ok(CHUNKED, LENGTH, body="0\r\n\r\n"),
     "lengths differ": ok(LENGTH, "Content-Length: 6"),
+    "lengths twice": ok(LENGTH, LENGTH),
     "length list differs": ok("Content-Length: 5, 6"),
     "length plus": ok("Content-Length: +5"),
     "length minus": ok("Content-Length: -5"),

@@ -141,13 +141,18 @@ def connect_timeout(scene):
     return client
 
 
+def limit_descriptors(side, count):
+    _, hard = resource.prlimit(side.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(side.pid, resource.RLIMIT_NOFILE, (count, hard))
+
+
 def no_resources(scene):
     """The client's connection got the last descriptor."""
     client = scene.inbound(scene.server().port)
     client.send(GET[:4])
     time.sleep(0.1)
     in_use = len(os.listdir(f"/proc/{scene.side.pid}/fd"))
-    resource.prlimit(scene.side.pid, resource.RLIMIT_NOFILE, (in_use, in_use))
+    limit_descriptors(scene.side, in_use)
     client.send(GET[4:])
     return client
 
@@ -175,6 +180,7 @@ def cut_off(scene):
     client, _ = scene.ask(DRAIN_TIMEOUT="100ms")
     scene.side.signal(signal.SIGTERM)
     client.expect_end()
+    assert scene.side.wait() == 1
     return None
 
 
@@ -203,6 +209,6 @@ def test_outcome(scenario, nigh, server, tmp_path):
         assert answer.get("nigh-not-processed") == (name if scenario in SAFE else None)
     scene.side.wait_event("access", outcome=name)
     if scenario is no_resources:
-        resource.prlimit(scene.side.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+        limit_descriptors(scene.side, 1024)
     if scenario is not cut_off:
         scene.side.wait_total("nigh_local_responses_total", 1 if status else 0, reason=name)

@@ -216,10 +216,10 @@ def next_answer(stage):
 
 
 def test_budget(nigh, server):
-    """No percent, so three a second: what is more is not sent again."""
+    """No percent, so three a second, saved up for at most ten seconds."""
     stage = warm_stage("inbound", nigh, server(), RETRY_BUDGET="0")
     start, answers = time.monotonic(), []
-    for _ in range(12):
+    for _ in range(50):
         send_on_warm(stage, request("GET"))
         stage.conn.close()
         answers.append(next_answer(stage))
@@ -227,7 +227,7 @@ def test_budget(nigh, server):
             stage.client.send(stage.bytes(WARM))
             assert next_answer(stage) == 200
     assert set(answers) == {200, 502}, answers
-    assert answers.count(200) <= 3 * (time.monotonic() - start + 1)
+    assert answers.count(200) <= 3 * (time.monotonic() - start + 10)
 
 
 def test_close_races_with_the_next_request(nigh, server):

@@ -10,7 +10,7 @@ import pytest
 from harness.dialogue import OK
 from harness.kernel import held_between
 from harness.message import text
-from harness.peer import connect
+from harness.peer import connect, expect_refusal
 from harness.server import closed_port
 
 KIB = 1024
@@ -95,7 +95,7 @@ def test_end_without_a_byte(nigh, server):
 def test_refused_is_reset(nigh):
     with closed_port() as hole:
         side = nigh(INBOUND=f"127.0.0.1:0={hole.getsockname()[1]}/tcp")
-        side.client().expect_reset()
+        expect_refusal(side.addr("inbound"))
 
 
 def test_six(nigh, server):

@@ -41,6 +41,23 @@ def connect(addr, source=None, rcvbuf=None):
     return Peer(sock, "client")
 
 
+def can_connect(addr):
+    try:
+        connect(addr).close()
+        return True
+    except (ConnectionRefusedError, ConnectionResetError):
+        return False
+
+
+def expect_refusal(addr):
+    """Accepted and reset; that may happen before connect() has returned."""
+    try:
+        with connect(addr) as client:
+            client.expect_reset()
+    except ConnectionResetError:
+        pass
+
+
 class Peer:
     """Sends and expects exact bytes; knows FIN from RST."""
 

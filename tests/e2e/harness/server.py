@@ -71,7 +71,11 @@ class Server:
     def stop_listening(self):
         self.sock.close()
 
-    def close(self):
-        self.sock.close()
+    def drop_peers(self):
         for peer in self.peers:
             peer.close()
+        self.peers.clear()
+
+    def close(self):
+        self.sock.close()
+        self.drop_peers()
