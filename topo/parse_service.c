@@ -47,7 +47,7 @@ static void parse_keys(struct parse *parse, const cJSON *spec, const cJSON *anno
 	}
 	topo_keys_fini(&keys);
 	free(error);
-	free(text);
+	cJSON_free(text);
 }
 
 /* An unknown value acts like none, as it does in the controller that writes the hints. */

@@ -32,12 +32,12 @@ static void parse_place(
 		parse->arena, json_string(object, "nodeName", &parse->fault));
 	out->zone =
 		arena_strdup(parse->arena, json_string(object, "zone", &parse->fault));
-	if (!is_beta)
-		return;
-	if (!out->node)
+	if (is_beta && !out->node)
 		out->node = label_map_find(&out->topology, TOPO_LABEL_HOSTNAME);
-	if (!out->zone)
+	if (is_beta && !out->zone)
 		out->zone = label_map_find(&out->topology, TOPO_LABEL_ZONE);
+	if (out->node && *out->node == '\0')
+		out->node = NULL;
 }
 
 static void parse_endpoint(

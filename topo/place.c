@@ -84,6 +84,8 @@ struct place place_resolve(
 				own->topology.items[i].value);
 	}
 	place.node = label_map_find(&place.labels, TOPO_LABEL_HOSTNAME);
+	if (place.node && *place.node == '\0')
+		place.node = NULL;
 	if (place.node)
 		node = (const struct record_node *)topo_store_find(
 			store, RECORD_NODE, "", place.node);

@@ -18,10 +18,12 @@ const char *plan_say(struct intern *strings, const char *format, ...)
 const char *reason_in_tier(
 	const struct plan *plan, const struct domain *domain, const char *nearest)
 {
-	const char *rest = plan->eligible == TOPO_SERVING
-				   ? ", serving while it terminates, as nothing is ready"
-				   : "";
+	const char *rest = "";
 	const char *what = "any";
+	if (plan->eligible == TOPO_SERVING)
+		rest = plan->only_local
+			       ? ", serving while it terminates, as nothing here is ready"
+			       : ", serving while it terminates, as nothing is ready";
 	if (domain->kind == DOMAIN_NODE_HINT || domain->kind == DOMAIN_ZONE_HINT)
 		what = plan_say(plan->strings, "hinted for %s", domain->text);
 	else if (domain->key)

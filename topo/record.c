@@ -73,15 +73,13 @@ struct record *record_parse(const cJSON *object, const struct record_defaults *d
 	};
 	struct arena arena = {0};
 	struct parse parse = {.arena = &arena, .report = report, .where = where};
-	struct json_fault ignored = {0};
 	struct record head;
 	*fault = NULL;
 	if (!record_identify(object, defaults, &head))
 		return NULL;
-	parse.api_version = json_string(object, "apiVersion", &ignored);
+	parse.api_version = json_string(object, "apiVersion", &parse.fault);
 	if (!parse.api_version)
 		parse.api_version = defaults->api_version;
-
 	if (*head.name == '\0')
 		json_set_fault(&parse.fault, "metadata.name is missing");
 	struct record *record = parsers[head.kind](&parse, object);

@@ -98,7 +98,7 @@ static enum topo_mode choose_mode(
 	const struct select_input *input, const struct census *census)
 {
 	const struct record_service *service = input->service;
-	if (service && service->local && !input->headless)
+	if (service && service->local)
 		return TOPO_MODE_LOCAL;
 	if (service && service->keys.n_items > 0)
 		return TOPO_MODE_KEYS;

@@ -12,26 +12,22 @@ static int rank(const struct record_endpoint *endpoint)
 	       (endpoint->serving ? 1 : 0);
 }
 
-static void set_grow_slots(struct union_set *set, size_t n_expected)
-{
-	size_t n_slots = set->n_slots ? set->n_slots : 64;
-	while (n_slots < 2 * n_expected)
-		n_slots *= 2;
-	if (n_slots != set->n_slots) {
-		set->slots = arena_xrealloc(set->slots, n_slots, sizeof(*set->slots));
-		set->n_slots = n_slots;
-	}
-	memset(set->slots, 0, n_slots * sizeof(*set->slots));
-}
-
 static void set_start(struct union_set *set, size_t n_expected)
 {
 	set->n_candidates = 0;
-	set_grow_slots(set, n_expected);
+	set->n_slots = 16;
+	while (set->n_slots < 2 * n_expected)
+		set->n_slots *= 2;
+	if (set->n_slots > set->n_slots_allocated) {
+		set->n_slots_allocated = set->n_slots;
+		set->slots =
+			arena_xrealloc(set->slots, set->n_slots, sizeof(*set->slots));
+	}
+	memset(set->slots, 0, set->n_slots * sizeof(*set->slots));
 	if (n_expected > set->n_allocated) {
+		set->n_allocated = n_expected;
 		set->candidates = arena_xrealloc(
 			set->candidates, n_expected, sizeof(*set->candidates));
-		set->n_allocated = n_expected;
 	}
 }
 
@@ -75,12 +71,22 @@ static void collect_slice(struct union_set *set, const struct union_group *group
 	}
 }
 
+static size_t count_endpoints(const struct record_slice *slice, const char *port_name)
+{
+	size_t n = 0;
+	for (size_t p = 0; p < slice->ports.n_items; p++) {
+		if (!strcmp(slice->ports.items[p].name, port_name))
+			n += slice->n_endpoints;
+	}
+	return n;
+}
+
 void union_collect(
 	struct union_set *set, const struct union_group *group, const char *port_name)
 {
 	size_t n_most = 0;
 	for (size_t i = 0; i < group->n_slices; i++)
-		n_most += group->slices[i]->n_endpoints * group->slices[i]->ports.n_items;
+		n_most += count_endpoints(group->slices[i], port_name);
 	set_start(set, n_most);
 	for (size_t i = 0; i < group->n_slices; i++)
 		collect_slice(set, group, group->slices[i], port_name);

@@ -24,7 +24,8 @@ struct union_set {
 	size_t n_candidates;
 	size_t n_allocated;
 	uint32_t *slots; /* index + 1 by hash of address and port */
-	size_t n_slots;  /* a power of two */
+	size_t n_slots;  /* in use, a power of two */
+	size_t n_slots_allocated;
 };
 
 /* Fill the set with the endpoints of all slice ports of that name; what it held before is
