@@ -35,9 +35,9 @@ struct kind_row {
 /* A Service of another API group (Knative has one) is not ours. */
 static const struct kind_row kinds[] = {
 	{"EndpointSlice", {"discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"},
-         RECORD_SLICE									},
-	{"Service",       {"v1"},					      RECORD_SERVICE},
-	{"Node",          {"v1"},					      RECORD_NODE   },
+		RECORD_SLICE},
+	{"Service", {"v1"}, RECORD_SERVICE},
+	{"Node", {"v1"}, RECORD_NODE},
 };
 
 static const struct kind_row *find_kind(const char *kind, const char *api_version)
@@ -174,7 +174,7 @@ static void parse_endpoint(
 	parse_place(parse, object, out);
 	if (fault->text)
 		return;
-	if (address_parse(text, family, out->ip, canonical))
+	if (topo_address_parse(text, family, out->ip, canonical))
 		out->address = arena_strdup(parse->arena, canonical);
 	else
 		json_set_fault(fault, "addresses[0] '%.64s' is no %s address", text,
