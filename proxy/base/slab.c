@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/slab.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+/*
+ * A chunk is aligned to its own size, so the chunk of an object is found by masking the
+ * object's address. Fresh objects are taken from the never-used tail first touched in
+ * order, so that a chunk costs only the pages that were needed.
+ */
+struct chunk {
+	struct list node;
+	void *free;       /* singly linked through the objects */
+	uint32_t n_used;
+	uint32_t n_fresh; /* objects cut so far */
+	uint32_t n_max;
+};
+
+#define CHUNK_HEADER 64
+
+#ifdef __SANITIZE_ADDRESS__
+#define SLAB_IS_MALLOC 1
+#else
+#define SLAB_IS_MALLOC 0
+#endif
+
+void slab_init(struct slab *slab, size_t size, size_t chunk_bytes)
+{
+	assert((chunk_bytes & (chunk_bytes - 1)) == 0);
+	*slab = (struct slab){.size = (size + 15) & ~(size_t)15, .chunk_bytes = chunk_bytes};
+	assert(slab->size * 4 + CHUNK_HEADER <= chunk_bytes);
+	list_init(&slab->open);
+	list_init(&slab->full);
+}
+
+static struct chunk *chunk_map(const struct slab *slab)
+{
+	size_t bytes = slab->chunk_bytes;
+	char *raw = mmap(NULL, bytes * 2, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *start;
+	struct chunk *chunk;
+
+	if (raw == MAP_FAILED)
+		return NULL;
+	start = (char *)(((uintptr_t)raw + bytes - 1) & ~(uintptr_t)(bytes - 1));
+	if (start > raw)
+		munmap(raw, (size_t)(start - raw));
+	if (start + bytes < raw + bytes * 2)
+		munmap(start + bytes, (size_t)(raw + bytes * 2 - (start + bytes)));
+	chunk = (struct chunk *)start;
+	chunk->n_max = (uint32_t)((bytes - CHUNK_HEADER) / slab->size);
+	return chunk;
+}
+
+void *slab_alloc(struct slab *slab)
+{
+	struct chunk *chunk;
+	void *object;
+
+	if (SLAB_IS_MALLOC)
+		return malloc(slab->size);
+	if (list_empty(&slab->open)) {
+		chunk = chunk_map(slab);
+		if (!chunk)
+			return NULL;
+		list_push(&slab->open, &chunk->node);
+		slab->n_empty++;
+	}
+	chunk = container_of(slab->open.next, struct chunk, node);
+	if (chunk->free) {
+		object = chunk->free;
+		chunk->free = *(void **)object;
+	} else {
+		object = (char *)chunk + CHUNK_HEADER + slab->size * chunk->n_fresh++;
+	}
+	if (chunk->n_used++ == 0)
+		slab->n_empty--;
+	if (chunk->n_used == chunk->n_max) {
+		list_unlink(&chunk->node);
+		list_push(&slab->full, &chunk->node);
+	}
+	return object;
+}
+
+void slab_free(struct slab *slab, void *object)
+{
+	struct chunk *chunk;
+
+	if (!object)
+		return;
+	if (SLAB_IS_MALLOC) {
+		free(object);
+		return;
+	}
+	chunk = (struct chunk *)((uintptr_t)object & ~(uintptr_t)(slab->chunk_bytes - 1));
+	*(void **)object = chunk->free;
+	chunk->free = object;
+	if (chunk->n_used-- == chunk->n_max) {
+		list_unlink(&chunk->node);
+		list_push(&slab->open, &chunk->node);
+	}
+	if (chunk->n_used > 0)
+		return;
+	if (slab->n_empty == 0) {
+		slab->n_empty = 1;
+		return;
+	}
+	list_unlink(&chunk->node);
+	munmap(chunk, slab->chunk_bytes);
+}
+
+void slab_fini(struct slab *slab)
+{
+	struct list *node;
+
+	if (SLAB_IS_MALLOC || !slab->size)
+		return;
+	assert(list_empty(&slab->full));
+	while ((node = list_pop(&slab->open))) {
+		struct chunk *chunk = container_of(node, struct chunk, node);
+
+		assert(chunk->n_used == 0);
+		munmap(chunk, slab->chunk_bytes);
+	}
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Chunked coding is followed by a machine that takes exactly the grammar of RFC 9112
+ * section 7.1: no white space around the size, CRLF alone as line end, extensions and
+ * trailers of printable text and bounded length. Content is skipped by count.
+ */
+#include "http/framing.h"
+
+/* Nobody sends long extensions but those who look for a parser that counts wrong. */
+#define CHUNK_LINE_MAX 4096
+
+static enum framing_result bad(struct head *head, const char *problem)
+{
+	head->problem = problem;
+	return FRAMING_BAD;
+}
+
+static enum framing_result read_coding(struct head *head, struct body *body)
+{
+	if (head->n_of[FIELD_CONTENT_LENGTH])
+		return bad(head, "Content-Length together with Transfer-Encoding");
+	if (head->n_of[FIELD_TRANSFER_ENCODING] > 1)
+		return bad(head, "more than one Transfer-Encoding");
+	if (head->minor == 0)
+		return bad(head, "Transfer-Encoding in HTTP/1.0");
+	if (!str_is_nocase(head->last[FIELD_TRANSFER_ENCODING]->value, STR("chunked"))) {
+		head->problem = "a transfer coding other than chunked";
+		return FRAMING_UNKNOWN;
+	}
+	body->kind = BODY_CHUNKED;
+	return FRAMING_OK;
+}
+
+static enum framing_result read_length(struct head *head, struct body *body)
+{
+	if (head->n_of[FIELD_CONTENT_LENGTH] > 1)
+		return bad(head, "more than one Content-Length");
+	if (!str_to_u64(head->last[FIELD_CONTENT_LENGTH]->value, &body->left))
+		return bad(head, "a Content-Length that is no plain decimal number");
+	body->kind = BODY_LENGTH;
+	body->done = body->left == 0;
+	return FRAMING_OK;
+}
+
+enum framing_result framing_of_request(struct head *head, struct body *body, size_t max_trailer)
+{
+	*body = (struct body){.kind = BODY_NONE, .max_trailer_bytes = (uint32_t)max_trailer};
+	if (head->n_of[FIELD_TRANSFER_ENCODING])
+		return read_coding(head, body);
+	if (head->n_of[FIELD_CONTENT_LENGTH])
+		return read_length(head, body);
+	body->done = true;
+	return FRAMING_OK;
+}
+
+enum framing_result framing_of_response(struct head *head, struct str request_method,
+	struct body *body, size_t max_trailer)
+{
+	enum framing_result result = FRAMING_OK;
+	bool bodiless = head->status < 200 || head->status == 204 || head->status == 304 ||
+		str_is(request_method, STR("HEAD")) ||
+		(str_is(request_method, STR("CONNECT")) && head->status / 100 == 2);
+
+	*body = (struct body){
+		.kind = BODY_UNTIL_CLOSE,
+		.max_trailer_bytes = (uint32_t)max_trailer,
+	};
+	if (head->n_of[FIELD_TRANSFER_ENCODING])
+		result = read_coding(head, body);
+	else if (head->n_of[FIELD_CONTENT_LENGTH])
+		result = read_length(head, body);
+	if (result == FRAMING_OK && bodiless) {
+		body->kind = BODY_NONE;
+		body->done = true;
+	}
+	return result;
+}
+
+enum chunk_state {
+	SIZE,      /* at least one digit */
+	EXTENSION,
+	SIZE_LF,
+	DATA,
+	DATA_CR,
+	DATA_LF,
+	TRAILER_START,
+	TRAILER_NAME,
+	TRAILER_VALUE,
+	TRAILER_LF,
+	END_LF,
+};
+
+static int hex_digit(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool is_text(uint8_t c)
+{
+	return c == '\t' || (c >= ' ' && c != 0x7f);
+}
+
+static bool is_token(uint8_t c)
+{
+	return c > ' ' && c < 0x7f && !strchr("\"(),/:;<=>?@[\\]{}", c);
+}
+
+static const char *on_size(struct body *body, uint8_t c)
+{
+	int digit = hex_digit(c);
+
+	if (digit >= 0) {
+		if (body->left >> 59 || ++body->n_digits > 16)
+			return "a chunk size that is too large";
+		body->left = body->left << 4 | (uint64_t)digit;
+		return NULL;
+	}
+	if (body->n_digits == 0)
+		return "a chunk size that is no hexadecimal number";
+	if (c != '\r' && c != ';')
+		return "a malformed chunk size";
+	body->state = c == '\r' ? SIZE_LF : EXTENSION;
+	return NULL;
+}
+
+/* Consumes one byte of the framing; gives what is wrong with it, or NULL. */
+static const char *on_framing_byte(struct body *body, uint8_t c)
+{
+	switch (body->state) {
+	case SIZE:
+		return on_size(body, c);
+	case EXTENSION:
+		if (++body->line_bytes > CHUNK_LINE_MAX)
+			return "chunk extensions that are too long";
+		if (c == '\r')
+			body->state = SIZE_LF;
+		else if (!is_text(c))
+			return "a control character in a chunk extension";
+		return NULL;
+	case SIZE_LF:
+		body->state = body->left > 0 ? DATA : TRAILER_START;
+		body->line_bytes = 0;
+		return c == '\n' ? NULL : "a chunk size line that does not end with CRLF";
+	case DATA_CR:
+		body->state = DATA_LF;
+		return c == '\r' ? NULL : "a chunk that is longer than its size";
+	case DATA_LF:
+		body->state = SIZE;
+		body->n_digits = 0;
+		return c == '\n' ? NULL : "a chunk that does not end with CRLF";
+	case END_LF:
+		body->done = true;
+		return c == '\n' ? NULL : "a chunked body that does not end with CRLF";
+	default:
+		break;
+	}
+	if (++body->line_bytes > body->max_trailer_bytes)
+		return "trailers that are too long";
+	switch (body->state) {
+	case TRAILER_START:
+		body->state = c == '\r' ? END_LF : TRAILER_NAME;
+		return c == '\r' || is_token(c) ? NULL : "a trailer line without a name";
+	case TRAILER_NAME:
+		if (c == ':')
+			body->state = TRAILER_VALUE;
+		return c == ':' || is_token(c) ? NULL : "a malformed trailer name";
+	case TRAILER_VALUE:
+		if (c == '\r')
+			body->state = TRAILER_LF;
+		return c == '\r' || is_text(c) ? NULL : "a control character in a trailer";
+	default:
+		body->state = TRAILER_START;
+		return c == '\n' ? NULL : "a trailer line that does not end with CRLF";
+	}
+}
+
+static enum body_result chunked_step(
+	struct body *body, struct str in, size_t *used, struct str *payload)
+{
+	size_t i = 0;
+
+	while (i < in.len && !body->done) {
+		if (body->state == DATA) {
+			size_t n = in.len - i < body->left ? in.len - i : (size_t)body->left;
+
+			body->left -= n;
+			if (body->left == 0)
+				body->state = DATA_CR;
+			if (payload)
+				*payload = (struct str){in.ptr + i, n};
+			i += n;
+			if (payload)
+				break;
+			continue;
+		}
+		body->problem = on_framing_byte(body, (uint8_t)in.ptr[i++]);
+		if (body->problem)
+			return BODY_BAD;
+	}
+	*used = i;
+	return body->done ? BODY_DONE : BODY_MORE;
+}
+
+enum body_result body_step(struct body *body, struct str in, size_t *used, struct str *payload)
+{
+	size_t n = in.len;
+
+	*used = 0;
+	if (payload)
+		*payload = (struct str){in.ptr, 0};
+	if (body->done)
+		return BODY_DONE;
+	if (body->kind == BODY_CHUNKED)
+		return chunked_step(body, in, used, payload);
+	if (body->kind == BODY_LENGTH) {
+		n = n < body->left ? n : (size_t)body->left;
+		body->left -= n;
+		body->done = body->left == 0;
+	}
+	if (payload)
+		payload->len = n;
+	*used = n;
+	return body->done ? BODY_DONE : BODY_MORE;
+}
+
+enum body_result body_skim(struct body *body, struct str in, size_t *used)
+{
+	return body_step(body, in, used, NULL);
+}

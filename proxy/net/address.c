@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/address.h"
+
+#include <arpa/inet.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+bool address_parse(const char *ip, uint16_t port, union address *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (inet_pton(AF_INET, ip, &out->in.sin_addr) == 1) {
+		out->in.sin_family = AF_INET;
+		out->in.sin_port = htons(port);
+		return true;
+	}
+	if (inet_pton(AF_INET6, ip, &out->in6.sin6_addr) == 1) {
+		out->in6.sin6_family = AF_INET6;
+		out->in6.sin6_port = htons(port);
+		return true;
+	}
+	return false;
+}
+
+void address_unmap(union address *address)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET};
+
+	if (address->sa.sa_family != AF_INET6 ||
+		!IN6_IS_ADDR_V4MAPPED(&address->in6.sin6_addr))
+		return;
+	in.sin_port = address->in6.sin6_port;
+	memcpy(&in.sin_addr, &address->in6.sin6_addr.s6_addr[12], 4);
+	address->in = in;
+}
+
+bool address_equal(const union address *a, const union address *b)
+{
+	if (a->sa.sa_family != b->sa.sa_family || address_port(a) != address_port(b))
+		return false;
+	if (a->sa.sa_family == AF_INET)
+		return a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
+	return memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, 16) == 0;
+}
+
+bool address_is_loopback(const union address *address)
+{
+	if (address->sa.sa_family == AF_INET)
+		return ntohl(address->in.sin_addr.s_addr) >> 24 == 127;
+	return IN6_IS_ADDR_LOOPBACK(&address->in6.sin6_addr);
+}
+
+uint16_t address_port(const union address *address)
+{
+	return ntohs(address->sa.sa_family == AF_INET ? address->in.sin_port
+						      : address->in6.sin6_port);
+}
+
+socklen_t address_len(const union address *address)
+{
+	return address->sa.sa_family == AF_INET ? sizeof(address->in) : sizeof(address->in6);
+}
+
+size_t address_print_ip(const union address *address, char *out, size_t cap)
+{
+	const void *ip = address->sa.sa_family == AF_INET
+		? (const void *)&address->in.sin_addr
+		: (const void *)&address->in6.sin6_addr;
+
+	if (!inet_ntop(address->sa.sa_family, ip, out, (socklen_t)cap))
+		out[0] = '\0';
+	return strlen(out);
+}
+
+const char *address_print(const union address *address, char *out, size_t cap)
+{
+	char ip[INET6_ADDRSTRLEN];
+
+	address_print_ip(address, ip, sizeof(ip));
+	snprintf(out, cap, address->sa.sa_family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip,
+		address_port(address));
+	return out;
+}

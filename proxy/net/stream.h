@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * A non-blocking TCP socket on a loop, edge-triggered: one event, added once, never
+ * changed. The stream remembers what the kernel has told and not yet been used
+ * (`readable`, `writable`), and holds the bytes that the socket would not take. It knows
+ * nothing of what the bytes mean.
+ */
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <sys/uio.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+
+struct loop;
+struct stream;
+struct sockaddr;
+
+typedef void stream_fn(struct stream *stream);
+
+struct stream {
+	struct event event;
+	struct loop *loop;
+	stream_fn *on_ready; /* something became readable or writable, or failed */
+	struct buf *out;     /* bytes that wait for the socket */
+	int fd;              /* -1 is none */
+	bool readable;       /* a read may give something */
+	bool writable;
+	bool hung_up;        /* the peer has sent FIN: read on to the end */
+	bool fin_wanted;     /* FIN goes when `out` is empty */
+	bool fin_sent;
+	bool at_eof;         /* a read gave 0 */
+};
+
+/* Takes the descriptor over on success only. 0 or -errno. */
+__attribute__((warn_unused_result)) int stream_open(
+	struct stream *stream, struct loop *loop, int fd, stream_fn *on_ready);
+
+/*
+ * Begins to connect; on_ready comes with `writable` set when that is decided, and
+ * stream_connect_result tells how. 0 or -errno (then there is nothing to close).
+ */
+__attribute__((warn_unused_result)) int stream_connect(
+	struct stream *stream, struct loop *loop, const struct sockaddr *to, stream_fn *on_ready);
+
+/* 0 when connected, -errno when it failed. */
+__attribute__((warn_unused_result)) int stream_connect_result(struct stream *stream);
+
+/* Closes at once; bytes that wait are lost. A closed stream does nothing. */
+void stream_close(struct stream *stream);
+
+/* The same, so that the peer sees a reset. */
+void stream_reset(struct stream *stream);
+
+/*
+ * Reads up to cap bytes. Positive: so many; 0: end of stream; -EAGAIN: nothing now; other
+ * negative errno: the connection is gone. Keeps `readable` true where more may be there.
+ */
+__attribute__((warn_unused_result)) ssize_t stream_read(
+	struct stream *stream, char *to, size_t cap);
+
+/* What a read would say, without taking anything: >0 bytes are there, 0 end, -errno. */
+__attribute__((warn_unused_result)) ssize_t stream_peek(struct stream *stream);
+
+/*
+ * Writes all of it, in order behind what waits already: what the socket does not take is
+ * copied and goes out by stream_flush. The iovs are used up. 0 or -errno.
+ */
+__attribute__((warn_unused_result)) int stream_write(
+	struct stream *stream, struct iovec *iov, int n_iov);
+
+/* Writes what waits, when the socket is writable; then FIN if one is wanted. 0 or -errno. */
+__attribute__((warn_unused_result)) int stream_flush(struct stream *stream);
+
+/* Sends FIN behind what waits. */
+void stream_finish(struct stream *stream);
+
+/* True while bytes wait for the socket: whoever feeds the stream has to pause. */
+static inline bool stream_is_blocked(const struct stream *stream)
+{
+	return stream->out != NULL;
+}
+
+/*
+ * After the peer's FIN (end of stream read): whether the peer's kernel had taken any of
+ * the last n_bytes that were written. False proves that the peer closed before it could
+ * see them. True when it cannot be told.
+ */
+bool stream_peer_took_any(const struct stream *stream, uint64_t n_written, size_t n_bytes);
