@@ -4,8 +4,8 @@
 // request when the answer to the last one is complete (a closed loop), and the backend
 // that answers them. One thread, so that a core of its own is enough for both.
 //
-//	pong -p PROXY_PORT -b BACKEND_PORT [-c CONNECTIONS] [-t SECONDS] [-w WARM_UP_SECONDS]
-//	     [SCHEDSTAT...]
+//	pong -p PROXY_PORT -b BACKEND_PORT [-c CONNECTIONS] [-t SECONDS]
+//	     [-w WARM_UP_SECONDS] [SCHEDSTAT...]
 //
 // Each request carries a number; its answer must be 200 with that number and 1 KiB of the
 // right bytes. Prints one line of JSON about the time after the warm-up. The files named
@@ -31,14 +31,15 @@
 #define BODY_BYTES  1024
 #define ID_DIGITS   8
 #define BUFFER_SIZE 4096 // one head and one body, with room for what a proxy adds
-#define MAX_THREADS 64
 
-static const char request_tail[] = " HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: pong\r\n"
-				   "Accept: */*\r\n\r\n";
+static const char request_tail[] =
+	" HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: pong\r\n"
+	"Accept: */*\r\n\r\n";
 static const char answer_head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
 				  "Content-Length: 1024\r\n\r\n";
-static const char answer_head_close[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
-					"Connection: close\r\nContent-Length: 1024\r\n\r\n";
+static const char answer_head_close[] =
+	"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+	"Connection: close\r\nContent-Length: 1024\r\n\r\n";
 
 enum role {
 	ROLE_LISTENER,
@@ -49,8 +50,8 @@ enum role {
 struct conn {
 	enum role role;
 	int fd;
-	bool asked;	    // client: a request is out
-	unsigned id;	    // client: the number of that request
+	bool asked;         // client: a request is out
+	unsigned id;        // client: the number of that request
 	unsigned n_answers; // client: since the warm-up, over all its connections
 	size_t have;
 	struct conn *next_dead;
@@ -218,8 +219,8 @@ static struct conn *start_backend(void)
 	struct conn *c = create_conn(ROLE_LISTENER, -1);
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	setsockopt(c->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(c->fd, (struct sockaddr *)&options.backend, sizeof(options.backend)) < 0 ||
-		listen(c->fd, 4096) < 0)
+	const struct sockaddr *at = (const struct sockaddr *)&options.backend;
+	if (bind(c->fd, at, sizeof(options.backend)) < 0 || listen(c->fd, 4096) < 0)
 		die("pong: backend");
 	watch(c);
 	return c;
@@ -266,7 +267,7 @@ static bool is_right(const struct conn *c, size_t head)
 
 	snprintf(id, sizeof(id), "%08u", c->id);
 	return !memcmp(c->buffer, "HTTP/1.1 200 ", 13) && !memcmp(body, id, ID_DIGITS) &&
-		!memcmp(body + ID_DIGITS, body_rest, sizeof(body_rest));
+	       !memcmp(body + ID_DIGITS, body_rest, sizeof(body_rest));
 }
 
 // When the answer is complete: judge it, count it, ask again.
@@ -410,7 +411,7 @@ int main(int argc, char **argv)
 		turn();
 	unsigned long long cpu = cpu_ns();
 	double begin = now(), end = begin + options.seconds;
-	count.requests = count.reconnects = 0; // what went wrong counts from the first byte
+	count.requests = count.reconnects = 0; // errors count from the first byte on
 	for (int i = 0; i < options.n_clients; i++)
 		clients[i]->n_answers = 0;
 	while (now() < end)
@@ -420,9 +421,9 @@ int main(int argc, char **argv)
 	int n_stuck = 0;
 	for (int i = 0; i < options.n_clients; i++)
 		n_stuck += clients[i]->n_answers == 0;
-	printf("{\"requests\": %lu, \"seconds\": %.3f, \"cpu_ns\": %llu, \"reconnects\": %lu, "
-	       "\"errors\": %lu, \"wrong\": %lu, \"stuck\": %d}\n",
-		count.requests, now() - begin, cpu, count.reconnects, count.errors, count.wrong,
-		n_stuck);
+	printf("{\"requests\": %lu, \"seconds\": %.3f, \"cpu_ns\": %llu, "
+	       "\"reconnects\": %lu, \"errors\": %lu, \"wrong\": %lu, \"stuck\": %d}\n",
+		count.requests, now() - begin, cpu, count.reconnects, count.errors,
+		count.wrong, n_stuck);
 	return 0;
 }

@@ -18,9 +18,9 @@
 #include <unistd.h>
 
 struct end {
-	int fd;		   // -1 once the pair is closed
-	bool finished;	   // we have read its FIN
-	char *held;	   // bytes for this fd that it would not take yet
+	int fd;        // -1 once the pair is closed
+	bool finished; // we have read its FIN
+	char *held;    // bytes for this fd that it would not take yet
 	size_t n_held;
 	struct end *peer;
 	struct end *next_dead; // the first end of a closed pair links to the next pair
