@@ -74,6 +74,11 @@ def run_rounds(scenario, arguments, settings):
     return results
 
 
+def write_json(path, report):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1) + "\n")
+
+
 def machine():
     model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     return f"{model[1] if model else platform.machine()}, Linux {platform.release()}"
@@ -90,13 +95,12 @@ def main():
             results = run_rounds(scenario, arguments, settings)
         except Failed as failure:
             sys.exit(f"\n{scenario.name}: {failure}")
+        report["scenarios"][scenario.name] = results
+        write_json(arguments.json, report)
         print(f"{scenario.about}, {arguments.connections} connections; best of "
               f"{arguments.rounds} rounds of {arguments.seconds:g} s; {machine()}\n")
         print_table(results, arguments.peers)
         print_syscalls(results, arguments.peers)
-        report["scenarios"][scenario.name] = results
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":
