@@ -107,6 +107,9 @@ struct record *record_parse(const struct cJSON *object,
 bool record_identify(const struct cJSON *object, const struct record_defaults *defaults,
 	struct record *out);
 
+/* "EndpointSlice", "Service", "Node". */
+const char *record_kind_name(enum record_kind kind);
+
 void record_destroy(struct record *record);
 
 /* Order by namespace, then name. */
