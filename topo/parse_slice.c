@@ -57,7 +57,7 @@ static void parse_endpoint(
 	parse_place(parse, object, out);
 	if (fault->text)
 		return;
-	if (address_parse(text, family, out->ip, canonical))
+	if (topo_address_parse(text, family, out->ip, canonical))
 		out->address = arena_strdup(parse->arena, canonical);
 	else
 		json_set_fault(fault, "addresses[0] '%.64s' is no %s address", text,

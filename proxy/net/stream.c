@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Edge-triggered: the kernel tells of a change once. A read that gives less than was asked
- * for has emptied the socket, and new bytes will be told anew; only the end of the stream
- * needs one more read, which `hung_up` asks for. In the same way a write that takes
- * everything proves nothing, and one that does not will be followed by an event.
+ * Edge-triggered: the kernel tells of a change once. A read that gives less than was
+ * asked for has emptied the socket, and new bytes will be told anew; only the end of the
+ * stream needs one more read, which `hung_up` asks for. In the same way a write that
+ * takes everything proves nothing, and one that does not will be followed by an event.
  */
 #include "net/stream.h"
 
@@ -38,7 +38,8 @@ int stream_open(struct stream *stream, struct loop *loop, int fd, stream_fn *on_
 	*stream = (struct stream){.loop = loop, .on_ready = on_ready, .fd = fd};
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (event_assign(&stream->event, loop->base, fd,
-		    EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_event, stream) != 0 ||
+		    EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_event,
+		    stream) != 0 ||
 		event_add(&stream->event, NULL) != 0) {
 		stream->fd = -1;
 		return -ENOMEM;
@@ -46,8 +47,8 @@ int stream_open(struct stream *stream, struct loop *loop, int fd, stream_fn *on_
 	return 0;
 }
 
-int stream_connect(
-	struct stream *stream, struct loop *loop, const struct sockaddr *to, stream_fn *on_ready)
+int stream_connect(struct stream *stream, struct loop *loop, const struct sockaddr *to,
+	stream_fn *on_ready)
 {
 	socklen_t len = to->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
 						  : sizeof(struct sockaddr_in);
@@ -165,7 +166,8 @@ int stream_write(struct stream *stream, struct iovec *iov, int n_iov)
 			return (int)n;
 	}
 	for (; n_iov > 0; iov++, n_iov--)
-		if (!buf_append(&stream->loop->bufs, &stream->out, iov->iov_base, iov->iov_len))
+		if (!buf_append(&stream->loop->bufs, &stream->out, iov->iov_base,
+			    iov->iov_len))
 			return -ENOMEM;
 	return 0;
 }

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures.  NIGH names the binary; everything else comes from the kernel."""
+import contextlib
+import os
+import pathlib
+
+import pytest
+
+pytest.register_assert_rewrite("harness")
+
+# pylint: disable=wrong-import-position
+from harness.backend import Backend
+from harness.server import Server
+from harness.sidecar import Sidecar, run_command
+
+
+@pytest.fixture(scope="session")
+def binary():
+    path = os.environ.get("NIGH")
+    assert path, "set NIGH to the binary, for example NIGH=build/nigh"
+    path = str(pathlib.Path(path).resolve())
+    assert os.access(path, os.X_OK), f"NIGH={path} cannot be run"
+    return path
+
+
+@pytest.fixture
+def cleanup():
+    """Closes what a test has opened, last first."""
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def server(cleanup):
+    """server(): an application that the test answers for, by hand."""
+    def start(**options):
+        return cleanup.enter_context(contextlib.closing(Server(**options)))
+    return start
+
+
+@pytest.fixture
+def backend(cleanup):
+    """backend(): an application that answers by itself."""
+    def start(name="backend", **options):
+        return cleanup.enter_context(contextlib.closing(Backend(name, **options)))
+    return start
+
+
+class Starter:
+    """Starts sidecars with quiet, quick and parallel-safe settings."""
+
+    BASE = {"ADMIN": "127.0.0.1:0", "OUTBOUND": "off", "DRAIN_DELAY": "0s", "WORKERS": "1"}
+
+    def __init__(self, binary, stack):
+        self.binary = binary
+        self._stack = stack
+
+    def __call__(self, **settings):
+        side = Sidecar(self.binary, {**self.BASE, **settings})
+        self._stack.callback(side.stop)
+        return side.wait_ready()
+
+    def inbound(self, app, kind="http", **settings):
+        """In front of one application."""
+        return self(INBOUND=f"127.0.0.1:0={app.port}/{kind}", **settings)
+
+    def outbound(self, **settings):
+        return self(OUTBOUND="127.0.0.1:0", **settings)
+
+    def route(self, service, **settings):
+        """One listener for one service."""
+        return self(ROUTES=f"127.0.0.1:0={service}", **settings)
+
+    def run(self, *arguments, **settings):
+        return run_command(self.binary, *arguments, **settings)
+
+
+@pytest.fixture
+def nigh(binary, cleanup):
+    return Starter(binary, cleanup)
+
+
+@pytest.fixture(scope="module")
+def shared_nigh(binary):
+    """For tables whose rows leave nothing behind: one process for a module."""
+    with contextlib.ExitStack() as stack:
+        yield Starter(binary, stack)

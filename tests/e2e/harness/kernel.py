@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the kernel knows of TCP connections: how many bytes wait in its queues."""
+
+
+def _rows():
+    """(local port, remote port, unacknowledged, unread) of every socket."""
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with open(table, encoding="ascii") as file:
+            for line in list(file)[1:]:
+                _, local, remote, _, queues = line.split()[:5]
+                out, unread = queues.split(":")
+                yield (int(local.rpartition(":")[2], 16), int(remote.rpartition(":")[2], 16),
+                       int(out, 16), int(unread, 16))
+
+
+def held_between(sent, source, sink):
+    """Of the bytes sent into source and not read from sink, how many are in no
+    queue of the kernel: so many hold the processes between the two."""
+    ends = set()
+    for peer in (source, sink):
+        near, far = peer.sock.getsockname()[1], peer.sock.getpeername()[1]
+        ends |= {(near, far), (far, near)}
+    queued = sum(out + unread for local, remote, out, unread in _rows()
+                 if (local, remote) in ends)
+    return sent - queued - len(sink.pending)

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The admin port: status and shape of each path, metrics, who may ask."""
+import json
+import re
+import subprocess
+
+import pytest
+
+from harness.dialogue import OK
+from harness.kube import EndpointsFile, endpoint, node, service, slice_of
+from harness.message import read_response, text
+from harness.peer import connect, wait_until
+
+GET = text("GET / HTTP/1.1", "Host: app.test")
+PATHS = ["/healthz", "/readyz", "/metrics", "/config", "/endpoints", "/stats", "/connections", "/"]
+JSON_PATHS = ["/config", "/endpoints", "/stats", "/connections"]
+
+REQUIRED = ["nigh_requests_total", "nigh_request_duration_seconds", "nigh_connections",
+            "nigh_connections_opened_total", "nigh_recycled_total", "nigh_endpoint_picks_total",
+            "nigh_retries_total", "nigh_local_responses_total", "nigh_endpoints",
+            "nigh_endpoints_last_update_seconds", "nigh_drain_state", "process_cpu_seconds_total",
+            "process_resident_memory_bytes", "process_open_fds", "process_max_fds",
+            "process_start_time_seconds", "process_virtual_memory_bytes"]
+
+
+def roundtrip(client, app, request=GET, answer=OK):
+    client.send(request)
+    conn, _ = app.request()
+    conn.send(answer)
+    return read_response(client)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_path(path, nigh):
+    status, body = nigh().admin(path)
+    assert status == 200
+    assert body or path == "/healthz"
+
+
+@pytest.mark.parametrize("path", JSON_PATHS)
+def test_json(path, nigh, server):
+    """Well-formed, idle and busy."""
+    app = server()
+    side = nigh.inbound(app, OUTBOUND="127.0.0.1:0")
+    side.json(path)
+    client = side.client("outbound")
+    roundtrip(client, app, text("GET / HTTP/1.1", f"Host: {app.addr}"))
+    side.json(path)
+
+
+def test_index_names_every_path(nigh):
+    _, body = nigh().admin("/")
+    for path in PATHS[:-1] + ["/drain"]:
+        assert path in body
+
+
+@pytest.mark.parametrize("method, path, status", [
+    ("GET", "/nothing", 404), ("GET", "/metrics/", 404), ("POST", "/metrics", 405),
+    ("GET", "/drain", 405), ("DELETE", "/config", 405), ("HEAD", "/healthz", 200),
+    ("GET", "/healthz?verbose=1", 200)])
+def test_odd_requests(method, path, status, nigh):
+    assert nigh().admin(path, method)[0] == status
+
+
+def test_bad_request(nigh):
+    client = nigh().client("admin")
+    client.send(b"GET / HTTP/1.1\r\nA b: c\r\n\r\n")
+    assert read_response(client).status == 400
+
+
+def test_keep_alive_and_pipeline(nigh):
+    client = nigh().client("admin")
+    client.send(text("GET /healthz HTTP/1.1", "Host: a") * 3)
+    assert [read_response(client).status for _ in range(3)] == [200] * 3
+
+
+def test_config(nigh):
+    rows = nigh(MAX_REQUESTS="77").json("/config")
+    row = next(row for row in rows if row["name"] == "NIGH_MAX_REQUESTS")
+    assert (row["value"], row["default"], row["origin"]) == ("77", "1000", "environment")
+
+
+def test_connections(nigh, server):
+    app = server()
+    side = nigh.inbound(app)
+    client = side.client()
+    for _ in range(3):
+        roundtrip(client, app)
+    told = json.dumps(side.json("/connections"))
+    assert str(client.sock.getsockname()[1]) in told, told
+    rows = side.json("/connections")
+    rows = rows.get("connections", rows) if isinstance(rows, dict) else rows
+    row = next(r for r in rows if r["requests"] == 3 and r.get("side") != "upstream")
+    assert row["age_ms"] if "age_ms" in row else "age" in row
+    assert row["state"] and "cap" in json.dumps(row)
+
+
+def test_endpoints(nigh, server, tmp_path):
+    app = server()
+    file = EndpointsFile(tmp_path, service("orders"), node("node-a", "zone-a"),
+                         slice_of("orders", app.port, endpoint(node="node-a", zone="zone-a")))
+    side = nigh.outbound(ENDPOINTS=file.setting, NODE_NAME="node-a", NAMESPACE="shop")
+    client = side.client("outbound")
+    roundtrip(client, app, text("GET / HTTP/1.1", "Host: orders"))
+    told = json.dumps(side.json("/endpoints"))
+    for word in ("shop/orders", "node-a", "zone-a", "kubernetes.io/hostname=node-a",
+                 str(app.port), "in_flight", "requests"):
+        assert word in told, f"no {word} in {told}"
+
+
+# --- who may ask ---
+
+def test_loopback_may_all(nigh):
+    side = nigh(ADMIN="127.0.0.1:0")
+    assert side.admin("/config")[0] == 200
+
+
+def other_address():
+    """An address of this machine that is not loopback, or skip."""
+    done = subprocess.run(["ip", "-4", "-o", "addr", "show", "scope", "global"],
+                          capture_output=True, text=True, check=False)
+    found = re.search(r"inet ([\d.]+)/", done.stdout)
+    if not found:
+        pytest.skip("this machine has no address but loopback")
+    return found[1]
+
+
+def statuses(side, address, paths):
+    answers = {}
+    for path in paths:
+        with connect((address, side.addr("admin")[1]), source=address) as client:
+            client.send(text(f"GET {path} HTTP/1.1", "Host: a", "Connection: close"))
+            answers[path] = read_response(client).status
+    return answers
+
+
+@pytest.mark.parametrize("allow", [False, True])
+def test_others_may_little(allow, nigh):
+    """Probes and metrics for everyone; the rest is for loopback, or for whom we allow."""
+    address = other_address()
+    settings = {"ADMIN_ALLOW": f"192.0.2.0/24,{address}/32"} if allow else {}
+    side = nigh(ADMIN=f"{address}:0", **settings)
+    answers = statuses(side, address, PATHS)
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert answers[path] == 200
+    for path in JSON_PATHS:
+        assert answers[path] == (200 if allow else 403)
+
+
+# --- metrics ---
+
+def test_metrics_are_well_formed_and_complete(nigh, server):
+    app = server()
+    side = nigh.inbound(app, OUTBOUND="127.0.0.1:0")
+    roundtrip(side.client(), app)
+    scrape = side.metrics()
+    for name in REQUIRED:
+        assert name in scrape.type, name
+        assert scrape.help[name]
+
+
+def test_metrics_escape_labels(nigh, server):
+    """A name from outside must not break the page."""
+    app = server()
+    side = nigh.outbound()
+    client = side.client("outbound")
+    roundtrip(client, app, text("GET / HTTP/1.1", f"Host: {app.addr}"))
+    with side.client("outbound") as odd:
+        odd.send(text("GET / HTTP/1.1", "Host: a!$&'()*+;=~.invalid"))
+        read_response(odd)
+    side.metrics()
+
+
+def test_names_from_outside_make_no_series(nigh, server):
+    """Hosts that are no service share one label: metrics must not grow with traffic."""
+    app = server(host="0.0.0.0")
+    side = nigh.outbound()
+    client = side.client("outbound")
+    roundtrip(client, app, text("GET / HTTP/1.1", f"Host: 127.0.0.1:{app.port}"))
+    before = len(side.metrics().samples)
+    for number in range(2, 22):
+        roundtrip(client, app, text("GET / HTTP/1.1", f"Host: 127.0.0.{number}:{app.port}"))
+    assert len(side.metrics().samples) <= before + 2
+
+
+def test_requests_are_counted(nigh, server):
+    app = server()
+    side = nigh.inbound(app)
+    client = side.client()
+    for _ in range(3):
+        roundtrip(client, app)
+    roundtrip(client, app, answer=text("HTTP/1.1 404 Not Found", "Content-Length: 0"))
+    side.wait_total("nigh_requests_total", 4, direction="inbound")
+    scrape = side.metrics()
+    by_code = {dict(labels)["code"]: value for (name, labels), value in scrape.samples.items()
+               if name == "nigh_requests_total" and value}
+    assert sum(by_code.values()) == 4 and len(by_code) == 2
+    assert [value for code, value in by_code.items() if code.startswith("4")] == [1]
+    assert scrape.total("nigh_request_duration_seconds_count") == 4
+
+
+def test_connections_are_counted(nigh, server):
+    app = server()
+    side = nigh.inbound(app)
+    clients = [side.client() for _ in range(3)]
+    for client in clients:
+        roundtrip(client, app)
+    side.wait_total("nigh_connections", 3, direction="inbound", side="downstream")
+    side.wait_total("nigh_connections_opened_total", 3, direction="inbound", side="downstream")
+    for client in clients:
+        client.close()
+    side.wait_total("nigh_connections", 0, direction="inbound", side="downstream")
+    side.wait_total("nigh_connections_opened_total", 3, direction="inbound", side="downstream")
+
+
+def test_file_descriptors_come_back(nigh, server):
+    app = server()
+    side = nigh.inbound(app, POOL_IDLE_TIMEOUT="50ms")
+    before = side.total("process_open_fds")
+    for _ in range(20):
+        with side.client() as client:
+            roundtrip(client, app)
+    wait_until(lambda: side.total("process_open_fds") <= before + 1, "descriptors are closed")

@@ -1,0 +1,392 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each sentence of the contract's section on drain.
+
+The application of these tests stops listening when the test says so: that is
+what tells nigh that nobody needs its outbound side any more."""
+import http.client
+import json
+import signal
+import threading
+import time
+
+import pytest
+
+from harness.dialogue import OK
+from harness.message import read_response, text
+from harness.peer import connect, wait_until
+
+GET = text("GET / HTTP/1.1", "Host: app.test")
+LONG = {"DRAIN_DELAY": "30s", "DRAIN_TIMEOUT": "60s"}
+
+
+def exchange(client, app, request=GET):
+    """One request and its answer on a connection."""
+    client.send(request)
+    conn, _ = app.request()
+    conn.send(OK)
+    return read_response(client)
+
+
+def can_connect(addr):
+    try:
+        connect(addr).close()
+        return True
+    except (ConnectionRefusedError, ConnectionResetError):
+        return False
+
+
+def start_drain(side, way="signal"):
+    if way == "signal":
+        side.signal(signal.SIGTERM)
+    else:
+        status, _ = side.admin("/drain", "POST")
+        assert status in (200, 202)
+    wait_until(lambda: side.admin("/readyz")[0] == 503, "readyz 503", pause=0.001)
+
+
+def wait_closed(side, name="inbound"):
+    wait_until(lambda: not can_connect(side.addr(name)), "the listener is closed")
+
+
+WAYS = ["signal", "post"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_readyz_turns_at_once(way, nigh, server):
+    side = nigh.inbound(server(), **LONG)
+    assert side.admin("/readyz")[0] == 200
+    start = time.monotonic()
+    start_drain(side, way)
+    assert time.monotonic() - start < 1
+    status, body = side.admin("/readyz")
+    assert status == 503 and "drain" in body
+    assert side.admin("/healthz")[0] == 200
+    assert side.total("nigh_drain_state") > 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_responses_say_close(way, nigh, server):
+    """On old connections and on new ones, which are still accepted."""
+    app = server()
+    side = nigh.inbound(app, **LONG)
+    old = side.client()
+    assert not exchange(old, app).says_close()
+    start_drain(side, way)
+    for client in (old, side.client()):
+        assert exchange(client, app).says_close()
+        client.expect_fin()
+
+
+def test_old_client_loses_keep_alive(nigh, server):
+    app = server()
+    side = nigh.inbound(app, **LONG)
+    start_drain(side)
+    client = side.client()
+    answer = exchange(client, app, text("GET / HTTP/1.0", "Host: a", "Connection: keep-alive"))
+    assert "keep-alive" not in answer.tokens("Connection")
+    client.expect_fin()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_accepting_goes_on_for_the_delay(way, nigh, server):
+    app = server()
+    side = nigh.inbound(app, DRAIN_DELAY="1s", DRAIN_TIMEOUT="30s")
+    start = time.monotonic()
+    start_drain(side, way)
+    while time.monotonic() - start < 0.7:
+        client = side.client()
+        assert exchange(client, app).status == 200
+        client.close()
+    wait_closed(side)
+    assert 0.9 < time.monotonic() - start < 5
+
+
+def test_accepting_ends_when_the_application_refuses(nigh, server):
+    """From then on a refused connection serves a caller better than an accepted one."""
+    app = server()
+    side = nigh.inbound(app, **LONG)
+    start = time.monotonic()
+    start_drain(side)
+    assert can_connect(side.addr("inbound"))
+    app.stop_listening()
+    assert side.wait(10) == 0, side.log
+    assert time.monotonic() - start < 8
+
+
+def test_idle_connections_close_after_the_delay(nigh, server):
+    """Not before: the client may be about to write."""
+    app = server()
+    side = nigh.inbound(app, DRAIN_DELAY="600ms", DRAIN_TIMEOUT="30s")
+    fresh, used = side.client(), side.client()
+    exchange(used, app)
+    start_drain(side)
+    fresh.expect_silence(0.3)
+    used.expect_silence(0.05)
+    fresh.expect_fin()
+    used.expect_fin()
+
+
+def test_upload_finishes(nigh, server):
+    app = server()
+    side = nigh.inbound(app, DRAIN_TIMEOUT="30s")
+    client = side.client()
+    client.send(text("POST / HTTP/1.1", "Host: a", "Content-Length: 10", body="hello"))
+    conn = app.accept()
+    conn.read_until(b"hello")
+    start_drain(side)
+    app.stop_listening()
+    wait_closed(side)
+    time.sleep(0.2)
+    client.send(b"world")
+    conn.expect(b"world")
+    conn.send(OK)
+    assert read_response(client).says_close()
+    client.expect_fin()
+    conn.close()
+    assert side.wait() == 0, side.log
+
+
+def test_stream_finishes(nigh, server):
+    """A response that has begun cannot be marked any more, but it goes through."""
+    app = server()
+    side = nigh.inbound(app, DRAIN_TIMEOUT="30s")
+    client = side.client()
+    client.send(GET)
+    conn, _ = app.request()
+    conn.send(text("HTTP/1.1 200 OK", "Content-Length: 10", body="hello"))
+    client.read_until(b"hello")
+    start_drain(side)
+    app.stop_listening()
+    wait_closed(side)
+    time.sleep(0.2)
+    conn.send(b"world")
+    client.expect(b"world")
+    client.expect_fin()
+    conn.close()
+    assert side.wait() == 0, side.log
+
+
+def test_tcp_connection_finishes(nigh, server):
+    app = server()
+    side = nigh.inbound(app, "tcp", DRAIN_TIMEOUT="30s")
+    client = side.client()
+    conn = app.accept()
+    start_drain(side)
+    app.stop_listening()
+    wait_closed(side)
+    conn.send(b"still here")
+    client.expect(b"still here")
+    client.close()
+    conn.expect_fin()
+    conn.close()
+    assert side.wait() == 0, side.log
+
+
+@pytest.mark.parametrize("phase", ["delay", "closed"])
+def test_outbound_goes_on(phase, nigh, server):
+    """Unmarked, on old and new connections, during the delay and after it."""
+    app, other = server(), server()
+    side = nigh.inbound(app, OUTBOUND="127.0.0.1:0",
+                        DRAIN_DELAY="30s" if phase == "delay" else "0s", DRAIN_TIMEOUT="60s")
+    request = text("GET / HTTP/1.1", f"Host: {other.addr}")
+    old = side.client("outbound")
+    exchange(old, other, request)
+    start_drain(side)
+    if phase == "closed":
+        wait_closed(side)
+    for client in (old, side.client("outbound")):
+        for _ in range(3):
+            assert not exchange(client, other, request).says_close()
+    tunnel = side.client("outbound")
+    tunnel.send(text(f"CONNECT {other.addr} HTTP/1.1", f"Host: {other.addr}"))
+    assert read_response(tunnel, "CONNECT").status == 200
+    app.stop_listening()
+    tunnel.close()
+    old.close()
+    assert side.wait() == 0, side.log
+
+
+def test_outbound_call_in_flight_is_waited_for(nigh, server):
+    app, other = server(), server()
+    side = nigh.inbound(app, OUTBOUND="127.0.0.1:0", DRAIN_TIMEOUT="30s")
+    client = side.client("outbound")
+    client.send(text("GET / HTTP/1.1", f"Host: {other.addr}"))
+    conn, _ = other.request()
+    start_drain(side)
+    time.sleep(0.2)
+    conn.send(OK)
+    assert not read_response(client).says_close()
+    app.stop_listening()
+    assert side.wait() == 0, side.log
+
+
+def test_without_inbound(nigh, server):
+    """No inbound: nigh goes as soon as no request is in flight."""
+    other = server()
+    side = nigh.outbound(DRAIN_TIMEOUT="30s")
+    idle, busy = side.client("outbound"), side.client("outbound")
+    exchange(idle, other, text("GET / HTTP/1.1", f"Host: {other.addr}"))
+    busy.send(text("GET / HTTP/1.1", f"Host: {other.addr}"))
+    conn, _ = other.request()
+    start_drain(side)
+    time.sleep(0.2)
+    assert not side.is_gone()
+    conn.send(OK)
+    assert read_response(busy).status == 200
+    assert side.wait() == 0, side.log
+
+
+def test_listening_application_is_waited_for(nigh, server):
+    """As long as the application listens it may want to call out; nothing is cut off."""
+    app = server()
+    side = nigh.inbound(app, DRAIN_TIMEOUT="1s")
+    start = time.monotonic()
+    side.signal(signal.SIGTERM)
+    assert side.wait() == 0, side.log
+    assert 0.9 < time.monotonic() - start < 5
+
+
+def test_deadline_cuts_and_counts(nigh, server):
+    app = server()
+    side = nigh.inbound(app, DRAIN_TIMEOUT="500ms")
+    clients = [side.client() for _ in range(3)]
+    for client in clients:
+        client.send(GET)
+        app.request()
+    side.signal(signal.SIGTERM)
+    assert side.wait() == 1
+    last = [line for line in side.lines if "cut" in line]
+    assert len(last) == 1 and "3" in last[0], side.log
+    for client in clients:
+        client.expect_end()
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_second_signal_ends_at_once(second, nigh, server):
+    app = server()
+    side = nigh.inbound(app, **LONG)
+    client = side.client()
+    client.send(GET)
+    app.request()
+    start_drain(side)
+    start = time.monotonic()
+    side.signal(second)
+    assert side.wait() == 1
+    assert time.monotonic() - start < 5
+
+
+def test_post_does_not_exit(nigh, server):
+    """Drained, it stays until the signal comes; the delay is not waited for twice."""
+    app, other = server(), server()
+    side = nigh.inbound(app, OUTBOUND="127.0.0.1:0", DRAIN_DELAY="800ms", DRAIN_TIMEOUT="30s")
+    start_drain(side, "post")
+    wait_closed(side)
+    app.stop_listening()
+    time.sleep(0.3)
+    assert not side.is_gone()
+    assert exchange(side.client("outbound"), other,
+                    text("GET / HTTP/1.1", f"Host: {other.addr}")).status == 200
+    start = time.monotonic()
+    side.signal(signal.SIGTERM)
+    assert side.wait() == 0, side.log
+    assert time.monotonic() - start < 0.7
+
+
+def test_signal_in_the_middle_of_the_delay(nigh, server):
+    """The delay counts from the POST."""
+    side = nigh.inbound(server(), DRAIN_DELAY="1s", DRAIN_TIMEOUT="30s")
+    start = time.monotonic()
+    start_drain(side, "post")
+    time.sleep(0.5)
+    side.signal(signal.SIGTERM)
+    wait_closed(side)
+    assert 0.9 < time.monotonic() - start < 1.45
+
+
+def test_post_twice(nigh, server):
+    side = nigh.inbound(server(), **LONG)
+    start_drain(side, "post")
+    assert side.admin("/drain", "POST")[0] in (200, 202)
+    assert can_connect(side.addr("inbound"))
+
+
+def admin_of(side):
+    host, port = side.addr("admin")
+    return {"ADMIN": f"{host}:{port}"}
+
+
+def test_drain_command(nigh, server):
+    side = nigh.inbound(server(), **LONG)
+    assert nigh.run("drain", **admin_of(side)).returncode == 0
+    assert side.admin("/readyz")[0] == 503
+    assert can_connect(side.addr("inbound"))
+
+
+def test_drain_command_waits(nigh, server):
+    """--wait returns when the inbound side is done: after the request in flight."""
+    app = server()
+    side = nigh.inbound(app, DRAIN_DELAY="300ms", DRAIN_TIMEOUT="30s")
+    client = side.client()
+    client.send(GET)
+    conn, _ = app.request()
+    results = []
+
+    def drain():
+        results.append(nigh.run("drain", "--wait", **admin_of(side)))
+
+    waiter = threading.Thread(target=drain)
+    waiter.start()
+    wait_closed(side)
+    time.sleep(0.2)
+    assert not results
+    conn.send(OK)
+    assert read_response(client).says_close()
+    waiter.join(10)
+    assert results and results[0].returncode == 0, results
+    assert not side.is_gone()
+
+
+def test_drain_command_without_a_sidecar(nigh, server):
+    gone = server()
+    gone.stop_listening()
+    done = nigh.run("drain", ADMIN=gone.addr)
+    assert done.returncode == 1 and done.stderr
+
+
+def test_clients_that_follow_close_lose_nothing(nigh, backend):
+    """Requests without a pause over the whole delay, as a client library makes them."""
+    app = backend()
+    side = nigh.inbound(app, DRAIN_DELAY="700ms", DRAIN_TIMEOUT="30s")
+    failures, done = [], threading.Event()
+
+    def work():
+        conn = http.client.HTTPConnection(*side.addr("inbound"), timeout=10)
+        while not done.is_set():
+            try:
+                conn.request("POST", "/", body=b"x" * 100)
+                conn.getresponse().read()
+            except Exception as error:      # each one is a failed request
+                failures.append(repr(error))
+                conn.close()
+
+    workers = [threading.Thread(target=work) for _ in range(8)]
+    for worker in workers:
+        worker.start()
+    start_drain(side)
+    time.sleep(0.4)
+    done.set()
+    for worker in workers:
+        worker.join(10)
+    app.stop_listening()
+    assert not failures
+    assert side.wait() == 0, side.log
+
+
+def test_state_is_told(nigh, server):
+    """Each step is one line of the log."""
+    app = server()
+    side = nigh.inbound(app, DRAIN_TIMEOUT="30s", LOG_FORMAT="json")
+    side.signal(signal.SIGTERM)
+    app.stop_listening()
+    assert side.wait() == 0
+    assert any("drain" in json.loads(line)["event"] for line in side.lines)

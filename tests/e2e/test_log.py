@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The log and the access log, as text and as JSON."""
+import json
+import re
+
+import pytest
+
+from harness.dialogue import OK
+from harness.message import read_response, text
+from harness.sidecar import fields_of
+
+GET = text("GET /some/path?q=1 HTTP/1.1", "Host: app.test")
+
+
+def call(side, app, request=GET, answer=OK):
+    with side.client() as client:
+        client.send(request)
+        if answer:
+            app.request()[0].send(answer)
+        return read_response(client)
+
+
+def access_lines(side):
+    return [line for line in side.lines if "/some/path" in line]
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_access_log(form, nigh, server):
+    app = server()
+    side = nigh.inbound(app, ACCESS_LOG="on", LOG_FORMAT=form)
+    call(side, app)
+    line = side.wait_line(lambda text: "/some/path" in text, "the access log")
+    assert line.startswith("{") == (form == "json")
+    fields = fields_of(line)
+    told = " ".join(f"{key}={value}" for key, value in fields.items())
+    for want in ("GET", "200", "inbound", "/some/path?q=1"):
+        assert want in told, f"no {want} in {line}"
+
+
+@pytest.mark.parametrize("setting, lines", [("off", 0), ("errors", 1), ("on", 2)])
+def test_access_log_levels(setting, lines, nigh, server):
+    app = server()
+    side = nigh.inbound(app, ACCESS_LOG=setting)
+    call(side, app)
+    call(side, app, answer=text("HTTP/1.1 502 Bad", "Content-Length: 0"))
+    call(side, app, b"GET /last HTTP/1.1\r\nA b: c\r\n\r\n", None)
+    side.stop()
+    assert len(access_lines(side)) == lines, side.log
+
+
+def test_access_log_of_a_local_response_names_the_reason(nigh, server):
+    side = nigh.inbound(server(), ACCESS_LOG="errors")
+    call(side, None, text("GET /some/path HTTP/1.1", "Host: a b"), None)
+    side.wait_line(lambda line: "bad_request" in line and "400" in line, "the reason")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_hostile_bytes_stay_in_their_line(form, nigh, server):
+    """What a client sends can neither end a line nor forge a field."""
+    app = server()
+    side = nigh.inbound(app, ACCESS_LOG="on", LOG_FORMAT=form)
+    call(side, app, text('GET /some/path"\\evil=1 HTTP/1.1', "Host: app.test"))
+    line = side.wait_line(lambda text: "/some/path" in text, "the access log")
+    assert "evil" not in fields_of(line), line
+
+
+def test_every_line_is_json(nigh, server):
+    app = server()
+    side = nigh.inbound(app, OUTBOUND="127.0.0.1:0", LOG_FORMAT="json", LOG_LEVEL="debug",
+                        ACCESS_LOG="on")
+    call(side, app)
+    call(side, app, b"broken\r\n\r\n", None)
+    side.stop()
+    for line in side.lines:
+        fields = json.loads(line)
+        assert fields["event"] and fields["level"], line
+
+
+def test_every_line_is_key_value(nigh, server):
+    app = server()
+    side = nigh.inbound(app, LOG_LEVEL="debug", ACCESS_LOG="on")
+    call(side, app)
+    side.stop()
+    for line in side.lines:
+        assert re.search(r"\bevent=\w+", line), line
+
+
+def test_level_is_kept(nigh, server):
+    """At level error a healthy run says nothing but that it listens."""
+    app = server()
+    side = nigh.inbound(app, LOG_LEVEL="warn")
+    call(side, app)
+    side.stop()
+    assert not [line for line in side.lines if "level=info" in line and "listening" not in line
+                and "event=ready" not in line]

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which requests may be sent again when their upstream connection dies."""
+import time
+
+import pytest
+
+from harness.dialogue import OK, SIDES, assert_local, open_stage
+from harness.kube import EndpointsFile, endpoint, node, service, slice_of
+from harness.message import read_response, text
+from harness.peer import DEADLINE, readable
+
+WARM = text("GET /warm HTTP/1.1", "Host: {host}")
+
+# Method, and whether the application may get such a request twice.
+METHODS = {"GET": True, "HEAD": True, "OPTIONS": True, "TRACE": True, "PUT": True, "DELETE": True,
+           "POST": False, "PATCH": False, "FROBNICATE": False, "get": False}
+
+
+def request(method, *more, body=""):
+    return text(f"{method} /x HTTP/1.1", "Host: {host}", *more, body=body)
+
+
+def warm_stage(side, nigh, app, **settings):
+    """A stage with one pooled connection to the application."""
+    stage = open_stage(side, nigh, app, POOL_IDLE_TIMEOUT="30s", **settings)
+    stage.client.send(stage.bytes(WARM))
+    stage.next_request()
+    stage.conn.send(OK)
+    read_response(stage.client)
+    return stage
+
+
+def send_on_warm(stage, data):
+    """The request, which comes on the pooled connection."""
+    warm = stage.conn
+    stage.client.send(stage.bytes(data))
+    stage.next_request()
+    assert stage.conn is warm, "the connection was not used again"
+
+
+END = {"fin": lambda conn: conn.close(), "reset": lambda conn: conn.reset()}
+
+
+@pytest.mark.parametrize("end", END)
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("method", METHODS)
+def test_reused_connection_dies(method, side, end, nigh, server):
+    """The application takes the request and hangs up without a byte."""
+    stage = warm_stage(side, nigh, server())
+    send_on_warm(stage, request(method))
+    END[end](stage.conn)
+    if METHODS[method]:
+        stage.next_request()
+        stage.conn.send(OK if method != "HEAD" else text("HTTP/1.1 200 OK"))
+        assert read_response(stage.client, method).status == 200
+        stage.sidecar.wait_total("nigh_retries_total", 1)
+    else:
+        assert_local(read_response(stage.client, method), 502)
+    stage.app.expect_nothing()
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_put_with_body_is_replayed_whole(side, nigh, server):
+    stage = warm_stage(side, nigh, server())
+    send_on_warm(stage, request("PUT", "Content-Length: 5", body="hello"))
+    stage.conn.close()
+    assert stage.next_request().body == b"hello"
+    stage.conn.send(OK)
+    assert read_response(stage.client).status == 200
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_post_with_body_is_not_replayed(side, nigh, server):
+    stage = warm_stage(side, nigh, server())
+    send_on_warm(stage, request("POST", "Content-Length: 5", body="hello"))
+    stage.conn.close()
+    assert_local(read_response(stage.client), 502)
+    stage.app.expect_nothing()
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_not_after_the_first_byte(side, nigh, server):
+    stage = warm_stage(side, nigh, server())
+    send_on_warm(stage, request("GET"))
+    stage.conn.send(b"H")
+    stage.conn.close()
+    assert_local(read_response(stage.client), 502)
+    stage.app.expect_nothing()
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_not_after_an_interim_response(side, nigh, server):
+    stage = warm_stage(side, nigh, server())
+    send_on_warm(stage, request("GET"))
+    stage.conn.send(text("HTTP/1.1 103 Early Hints"))
+    assert read_response(stage.client).status == 103
+    stage.conn.close()
+    assert_local(read_response(stage.client), 502)
+    stage.app.expect_nothing()
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_not_on_a_fresh_connection(side, nigh, server):
+    """One endpoint, and it hung up on a new connection: it will again."""
+    stage = open_stage(side, nigh, server())
+    stage.client.send(stage.bytes(request("GET")))
+    stage.next_request()
+    stage.conn.close()
+    assert_local(read_response(stage.client), 502)
+    stage.app.expect_nothing()
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_replay_is_not_replayed(side, nigh, server):
+    """The second try was on a fresh connection: that is the end of it."""
+    stage = warm_stage(side, nigh, server())
+    send_on_warm(stage, request("GET"))
+    stage.conn.close()
+    stage.next_request()
+    stage.conn.close()
+    assert_local(read_response(stage.client), 502)
+    stage.app.expect_nothing()
+
+
+@pytest.mark.parametrize("end", END)
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_dead_connection_is_seen_before_use(method, side, end, nigh, server):
+    """It ended while it was idle: no request is lost on it, whatever the method."""
+    stage = warm_stage(side, nigh, server())
+    for _ in range(5):
+        END[end](stage.conn)
+        time.sleep(0.02)
+        stage.client.send(stage.bytes(request(method)))
+        stage.next_request()
+        stage.conn.send(OK)
+        assert read_response(stage.client).status == 200
+    assert stage.sidecar.total("nigh_local_responses_total") == 0
+
+
+def test_server_says_how_long_it_keeps(nigh, server):
+    """A smaller Keep-Alive: timeout= wins over our own."""
+    app = server()
+    stage = open_stage("inbound", nigh, app, POOL_IDLE_TIMEOUT="30s")
+    stage.client.send(stage.bytes(WARM))
+    stage.next_request()
+    stage.conn.send(text("HTTP/1.1 204 No Content", "Keep-Alive: timeout=1"))
+    read_response(stage.client)
+    start = time.monotonic()
+    stage.conn.expect_end()
+    assert time.monotonic() - start < 3
+
+
+def test_idle_upstream_connection_ends(nigh, server):
+    stage = open_stage("inbound", nigh, server(), POOL_IDLE_TIMEOUT="200ms")
+    stage.client.send(stage.bytes(WARM))
+    stage.next_request()
+    stage.conn.send(OK)
+    read_response(stage.client)
+    stage.conn.expect_end()
+
+
+# --- with another endpoint ---
+
+class Two:
+    """A service with two endpoints, answered by hand."""
+
+    def __init__(self, nigh, server, tmp_path, **settings):
+        self.apps = [server(), server()]
+        file = EndpointsFile(tmp_path, service("orders"), node("node-a"), *(
+            slice_of("orders", app.port, endpoint(node="node-a")) for app in self.apps))
+        self.side = nigh.outbound(ENDPOINTS=file.setting, NODE_NAME="node-a", NAMESPACE="shop",
+                                  **settings)
+        self.client = self.side.client("outbound")
+
+    def send(self, method):
+        self.client.send(text(f"{method} /x HTTP/1.1", "Host: orders"))
+
+    def request(self):
+        """The next request, wherever it comes: (application, connection)."""
+        ready = readable([app.sock for app in self.apps], DEADLINE)
+        assert ready, "no application was called"
+        app = next(app for app in self.apps if app.sock is ready[0])
+        conn, _ = app.request()
+        return app, conn
+
+
+def test_fresh_connection_dies_and_another_endpoint_takes_a_get(nigh, server, tmp_path):
+    two = Two(nigh, server, tmp_path)
+    two.send("GET")
+    first, conn = two.request()
+    conn.close()
+    second, conn = two.request()
+    assert second is not first
+    conn.send(OK)
+    assert read_response(two.client).status == 200
+
+
+def test_fresh_connection_dies_and_a_post_is_lost(nigh, server, tmp_path):
+    two = Two(nigh, server, tmp_path)
+    two.send("POST")
+    _, conn = two.request()
+    conn.close()
+    assert_local(read_response(two.client), 502)
+    for app in two.apps:
+        app.expect_nothing()
+
+
+def next_answer(stage):
+    """Answer the replay if there is one; the status that the client gets."""
+    client, listener = stage.client.sock, stage.app.sock
+    if client not in readable([client, listener], DEADLINE):
+        stage.next_request()
+        stage.conn.send(OK)
+    return read_response(stage.client).status
+
+
+def test_budget(nigh, server):
+    """No percent, so three a second: what is more is not sent again."""
+    stage = warm_stage("inbound", nigh, server(), RETRY_BUDGET="0")
+    start, answers = time.monotonic(), []
+    for _ in range(12):
+        send_on_warm(stage, request("GET"))
+        stage.conn.close()
+        answers.append(next_answer(stage))
+        if answers[-1] == 502:
+            stage.client.send(stage.bytes(WARM))
+            assert next_answer(stage) == 200
+    assert set(answers) == {200, 502}, answers
+    assert answers.count(200) <= 3 * (time.monotonic() - start + 1)
+
+
+def test_close_races_with_the_next_request(nigh, server):
+    """The FIN and the request cross: no GET fails, no POST comes twice."""
+    stage = warm_stage("inbound", nigh, server(), RETRY_BUDGET="100")
+    for number in range(40):
+        method = "POST" if number % 2 else "GET"
+        data = text(f"{method} /{number} HTTP/1.1", "Host: a")
+        if number % 4 < 2:
+            stage.conn.close()
+            stage.client.send(data)
+        else:
+            stage.client.send(data)
+            stage.conn.close()
+        status = next_answer(stage)
+        assert status == 200 or (method, status) == ("POST", 502)
+        if status != 200:
+            stage.client.send(stage.bytes(WARM))
+            assert next_answer(stage) == 200
+        stage.app.expect_nothing()
