@@ -10,17 +10,20 @@
 
 #define SLICE_OF(service, name, family, rest)                                            \
 	"{\"kind\":\"EndpointSlice\",\"metadata\":{\"name\":\"" name                     \
-	"\",\"namespace\":\"shop\",\"labels\":{\"kubernetes.io/service-name\":\"" service \
-	"\"}},\"addressType\":\"" family "\"," rest "}"
+	"\",\"namespace\":\"shop\",\"labels\":{\"kubernetes.io/"                         \
+	"service-name\":\"" service "\"}},\"addressType\":\"" family "\"," rest "}"
 #define SLICE(name, ports, endpoints)                                                    \
 	SLICE_OF("orders", name, "IPv4",                                                 \
 		"\"ports\":[" ports "],\"endpoints\":[" endpoints "]")
 #define SERVICE(spec)                                                                    \
-	"{\"kind\":\"Service\",\"metadata\":{\"name\":\"orders\",\"namespace\":\"shop\"}," \
+	"{\"kind\":\"Service\",\"metadata\":{\"name\":\"orders\",\"namespace\":"         \
+	"\"shop\"},"                                                                     \
 	"\"spec\":{" spec "}}"
-#define HTTP      "{\"name\":\"http\",\"port\":8080}"
-#define AT(a)     "{\"addresses\":[\"" a "\"]}"
-#define ENDING(a) "{\"addresses\":[\"" a "\"],\"conditions\":{\"ready\":false,\"terminating\":true}}"
+#define HTTP  "{\"name\":\"http\",\"port\":8080}"
+#define AT(a) "{\"addresses\":[\"" a "\"]}"
+#define ENDING(a)                                                                        \
+	"{\"addresses\":[\"" a                                                           \
+	"\"],\"conditions\":{\"ready\":false,\"terminating\":true}}"
 
 static const struct topo_port *find(
 	const struct topo *topo, const char *service, const char *port)
@@ -54,58 +57,70 @@ static const struct union_row union_rows[] = {
 		"10.0.0.1:8080 ready, 10.0.0.2:8080 ready"},
 	{"in both", SLICE("a", HTTP, AT("10.0.0.1")) SLICE("b", HTTP, AT("10.0.0.1")),
 		"10.0.0.1:8080 ready"},
-	{"terminating first", SLICE("a", HTTP, ENDING("10.0.0.1"))
-		SLICE("b", HTTP, AT("10.0.0.1")),
+	{"terminating first",
+		SLICE("a", HTTP, ENDING("10.0.0.1")) SLICE("b", HTTP, AT("10.0.0.1")),
 		"10.0.0.1:8080 ready"},
-	{"terminating last", SLICE("a", HTTP, AT("10.0.0.1"))
-		SLICE("b", HTTP, ENDING("10.0.0.1")),
+	{"terminating last",
+		SLICE("a", HTTP, AT("10.0.0.1")) SLICE("b", HTTP, ENDING("10.0.0.1")),
 		"10.0.0.1:8080 ready"},
-	{"unready beats terminating", SLICE("a", HTTP, ENDING("10.0.0.1"))
-		SLICE("b", HTTP, "{\"addresses\":[\"10.0.0.1\"],\"conditions\":{\"ready\":"
-		"false,\"serving\":false}}"),
+	{"unready beats terminating",
+		SLICE("a", HTTP, ENDING("10.0.0.1")) SLICE("b", HTTP,
+			"{\"addresses\":[\"10.0.0.1\"],\"conditions\":{\"ready\":"
+			"false,\"serving\":false}}"),
 		"10.0.0.1:8080 unready"},
-	{"unready beats ready and terminating", SLICE("a", HTTP,
-		"{\"addresses\":[\"10.0.0.1\"],\"conditions\":{\"terminating\":true}}")
-		SLICE("b", HTTP,
-		"{\"addresses\":[\"10.0.0.1\"],\"conditions\":{\"ready\":false}}"),
+	{"unready beats ready and terminating",
+		SLICE("a", HTTP,
+			"{\"addresses\":[\"10.0.0.1\"],\"conditions\":{\"terminating\":"
+			"true}}") SLICE("b", HTTP,
+			"{\"addresses\":[\"10.0.0.1\"],\"conditions\":{\"ready\":false}"
+			"}"),
 		"10.0.0.1:8080 unready"},
-	{"one address, two numbers", SLICE("a", HTTP, AT("10.0.0.1"))
-		SLICE("b", "{\"name\":\"http\",\"port\":8081}", AT("10.0.0.1")),
+	{"one address, two numbers",
+		SLICE("a", HTTP, AT("10.0.0.1"))
+			SLICE("b", "{\"name\":\"http\",\"port\":8081}", AT("10.0.0.1")),
 		"10.0.0.1:8080 ready, 10.0.0.1:8081 ready"},
-	{"different numbers for one port", SLICE("a", HTTP, AT("10.0.0.1"))
-		SLICE("b", "{\"name\":\"http\",\"port\":9090}", AT("10.0.0.2")),
+	{"different numbers for one port",
+		SLICE("a", HTTP, AT("10.0.0.1"))
+			SLICE("b", "{\"name\":\"http\",\"port\":9090}", AT("10.0.0.2")),
 		"10.0.0.1:8080 ready, 10.0.0.2:9090 ready"},
-	{"other ports do not count", SLICE("a", HTTP, AT("10.0.0.1"))
-		SLICE("b", "{\"name\":\"grpc\",\"port\":9090}", AT("10.0.0.2")),
+	{"other ports do not count",
+		SLICE("a", HTTP, AT("10.0.0.1"))
+			SLICE("b", "{\"name\":\"grpc\",\"port\":9090}", AT("10.0.0.2")),
 		"10.0.0.1:8080 ready"},
-	{"null lists", SLICE("a", HTTP, AT("10.0.0.1"))
-		SLICE_OF("orders", "b", "IPv4", "\"ports\":null,\"endpoints\":null"),
+	{"null lists",
+		SLICE("a", HTTP, AT("10.0.0.1")) SLICE_OF(
+			"orders", "b", "IPv4", "\"ports\":null,\"endpoints\":null"),
 		"10.0.0.1:8080 ready"},
-	{"first address only", SLICE("a", HTTP,
-		"{\"addresses\":[\"10.0.0.1\",\"10.0.0.2\"]}"),
+	{"first address only",
+		SLICE("a", HTTP, "{\"addresses\":[\"10.0.0.1\",\"10.0.0.2\"]}"),
 		"10.0.0.1:8080 ready"},
-	{"lenient and canonical", SLICE("a", HTTP, AT("010.000.0.09") ","
-		AT("10.0.0.9") "," AT("::ffff:10.0.0.9")),
+	{"lenient and canonical",
+		SLICE("a", HTTP,
+			AT("010.000.0.09") "," AT("10.0.0.9") "," AT("::ffff:10.0.0.9")),
 		"10.0.0.9:8080 ready"},
-	{"other service, other namespace", SLICE("a", HTTP, AT("10.0.0.1"))
-		SLICE_OF("orders2", "b", "IPv4", "\"ports\":[" HTTP "],\"endpoints\":["
-		AT("10.0.0.2") "]"),
+	{"other service, other namespace",
+		SLICE("a", HTTP, AT("10.0.0.1")) SLICE_OF("orders2", "b", "IPv4",
+			"\"ports\":[" HTTP "],\"endpoints\":[" AT("10.0.0.2") "]"),
 		"10.0.0.1:8080 ready"},
-	{"ipv6 only", SLICE_OF("orders", "a", "IPv6", "\"ports\":[" HTTP "],"
-		"\"endpoints\":[" AT("FD00:0::1") "]"),
+	{"ipv6 only",
+		SLICE_OF("orders", "a", "IPv6",
+			"\"ports\":[" HTTP "],"
+			"\"endpoints\":[" AT("FD00:0::1") "]"),
 		"fd00::1:8080 ready"},
-	{"states", SLICE("a", HTTP,
-		"{\"addresses\":[\"10.0.0.1\"],\"conditions\":{\"ready\":null}},"
-		"{\"addresses\":[\"10.0.0.2\"],\"conditions\":null},"
-		"{\"addresses\":[\"10.0.0.3\"],\"conditions\":{\"ready\":false}},"
-		"{\"addresses\":[\"10.0.0.4\"],\"conditions\":{\"ready\":false,"
-		"\"terminating\":true}},"
-		"{\"addresses\":[\"10.0.0.5\"],\"conditions\":{\"ready\":false,"
-		"\"serving\":false,\"terminating\":true}}"),
+	{"states",
+		SLICE("a", HTTP,
+			"{\"addresses\":[\"10.0.0.1\"],\"conditions\":{\"ready\":null}},"
+			"{\"addresses\":[\"10.0.0.2\"],\"conditions\":null},"
+			"{\"addresses\":[\"10.0.0.3\"],\"conditions\":{\"ready\":false}},"
+			"{\"addresses\":[\"10.0.0.4\"],\"conditions\":{\"ready\":false,"
+			"\"terminating\":true}},"
+			"{\"addresses\":[\"10.0.0.5\"],\"conditions\":{\"ready\":false,"
+			"\"serving\":false,\"terminating\":true}}"),
 		"10.0.0.1:8080 ready, 10.0.0.2:8080 ready, 10.0.0.3:8080 unready, "
 		"10.0.0.4:8080 serving, 10.0.0.5:8080 terminating"},
-	{"last of two equal keys", SLICE("a", HTTP,
-		"{\"addresses\":[\"10.0.0.1\"],\"addresses\":[\"10.0.0.2\"]}"),
+	{"last of two equal keys",
+		SLICE("a", HTTP,
+			"{\"addresses\":[\"10.0.0.1\"],\"addresses\":[\"10.0.0.2\"]}"),
 		"10.0.0.2:8080 ready"},
 };
 
@@ -130,7 +145,8 @@ struct port_row {
 #define TWO_SLICE_PORTS                                                                  \
 	SLICE("a", HTTP ",{\"name\":\"grpc\",\"port\":9090}", AT("10.0.0.1"))
 #define TWO_PORTS                                                                        \
-	SERVICE("\"ports\":[{\"name\":\"http\",\"port\":80},{\"name\":\"grpc\",\"port\":90}," \
+	SERVICE("\"ports\":[{\"name\":\"http\",\"port\":80},{\"name\":\"grpc\","         \
+		"\"port\":90},"                                                          \
 		"{\"name\":\"dns\",\"port\":53,\"protocol\":\"UDP\"}]")
 
 static const struct port_row port_rows[] = {
@@ -148,30 +164,34 @@ static const struct port_row port_rows[] = {
 	{"nothing", TWO_PORTS TWO_SLICE_PORTS, "", NULL},
 	{"port without slices", SERVICE("\"ports\":[{\"name\":\"x\",\"port\":1}]"), "1",
 		"x 1"},
-	{"unnamed", SERVICE("\"ports\":[{\"port\":80}]")
-		SLICE("a", "{\"name\":\"\",\"port\":8080}", AT("10.0.0.1")),
+	{"unnamed",
+		SERVICE("\"ports\":[{\"port\":80}]")
+			SLICE("a", "{\"name\":\"\",\"port\":8080}", AT("10.0.0.1")),
 		"80", " 80"},
 	{"slice name", TWO_SLICE_PORTS, "grpc", "grpc 9090"},
 	{"slice number", TWO_SLICE_PORTS, "9090", "grpc 9090"},
 	{"not the only one", TWO_SLICE_PORTS, "80", NULL},
 	{"the only one", SLICE("a", HTTP, AT("10.0.0.1")), "80", "http 8080"},
 	{"the only one, by any name", SLICE("a", HTTP, AT("10.0.0.1")), "x", "http 8080"},
-	{"number of some slices", SLICE("a", HTTP, AT("10.0.0.1"))
-		SLICE("b", "{\"name\":\"http\",\"port\":8081},{\"name\":\"x\",\"port\":1}",
-		AT("10.0.0.2")),
+	{"number of some slices",
+		SLICE("a", HTTP, AT("10.0.0.1")) SLICE("b",
+			"{\"name\":\"http\",\"port\":8081},{\"name\":\"x\",\"port\":1}",
+			AT("10.0.0.2")),
 		"8081", "http 0"},
-	{"only one, with a Service object", SERVICE("\"ports\":[{\"port\":80}]")
-		SLICE("a", HTTP, AT("10.0.0.1")),
+	{"only one, with a Service object",
+		SERVICE("\"ports\":[{\"port\":80}]") SLICE("a", HTTP, AT("10.0.0.1")),
 		"8080", NULL},
-	{"headless by service number", SERVICE("\"clusterIP\":\"None\",\"ports\":[{\"name\":"
-		"\"http\",\"port\":80}]") SLICE("a", HTTP, AT("10.0.0.1")),
+	{"headless by service number",
+		SERVICE("\"clusterIP\":\"None\",\"ports\":[{\"name\":"
+			"\"http\",\"port\":80}]") SLICE("a", HTTP, AT("10.0.0.1")),
 		"80", "http 80"},
-	{"headless by target number", SERVICE("\"clusterIP\":\"None\",\"ports\":[{\"name\":"
-		"\"http\",\"port\":80}]") SLICE("a", HTTP, AT("10.0.0.1")),
+	{"headless by target number",
+		SERVICE("\"clusterIP\":\"None\",\"ports\":[{\"name\":"
+			"\"http\",\"port\":80}]") SLICE("a", HTTP, AT("10.0.0.1")),
 		"8080", "http 80"},
-	{"headless without ports", SERVICE("\"clusterIP\":\"None\"")
-		SLICE_OF("orders", "a", "IPv4", "\"ports\":null,\"endpoints\":["
-		AT("10.0.0.1") "]"),
+	{"headless without ports",
+		SERVICE("\"clusterIP\":\"None\"") SLICE_OF("orders", "a", "IPv4",
+			"\"ports\":null,\"endpoints\":[" AT("10.0.0.1") "]"),
 		"8080", NULL},
 };
 
@@ -184,8 +204,8 @@ Test(build, ports)
 		const struct topo_port *port = find(topo, "orders", row->port);
 		if (port)
 			snprintf(text, sizeof(text), "%s %u", port->name, port->number);
-		cr_expect_str_eq(text, row->found ? row->found : "", "%s: %s", row->name,
-			text);
+		cr_expect_str_eq(
+			text, row->found ? row->found : "", "%s: %s", row->name, text);
 		topo_unref(topo);
 	}
 }
@@ -195,7 +215,8 @@ Test(build, services_that_are_not_ours)
 	static const char *const specs[] = {
 		SERVICE("\"type\":\"ExternalName\",\"externalName\":\"a.b\""),
 		"{\"kind\":\"Service\",\"metadata\":{\"name\":\"orders\",\"namespace\":"
-		"\"shop\",\"labels\":{\"service.kubernetes.io/service-proxy-name\":\"x\"}}}",
+		"\"shop\",\"labels\":{\"service.kubernetes.io/"
+		"service-proxy-name\":\"x\"}}}",
 	};
 	for (size_t i = 0; i < sizeof(specs) / sizeof(*specs); i++) {
 		char json[2048];
@@ -234,8 +255,8 @@ Test(build, families)
 		const struct topo_port *port = find(topo, "orders", "http");
 		cr_assert_eq(port->n_tiers, 1, "row %zu", i);
 		cr_expect_eq(port->tiers[0].n_endpoints, 1, "row %zu", i);
-		cr_expect_str_eq(port->endpoints[0].address, rows[i].chosen, "row %zu: %s",
-			i, port->endpoints[0].address);
+		cr_expect_str_eq(port->endpoints[0].address, rows[i].chosen,
+			"row %zu: %s", i, port->endpoints[0].address);
 		for (uint32_t e = 1; e < port->n_endpoints; e++)
 			cr_expect(strstr(port->endpoints[e].why, "other address family"));
 		topo_unref(topo);
@@ -285,22 +306,25 @@ Test(build, v1beta1_topology_map)
 }
 
 #define NODE(name, labels)                                                               \
-	"{\"kind\":\"Node\",\"metadata\":{\"name\":\"" name "\",\"labels\":{" labels "}}}"
+	"{\"kind\":\"Node\",\"metadata\":{\"name\":\"" name "\",\"labels\":{" labels "}" \
+	"}"                                                                              \
+	"}"
 #define REGION_KEYS                                                                      \
-	SERVICE("\"ports\":[{\"name\":\"http\",\"port\":80}],\"topologyKeys\":["          \
+	SERVICE("\"ports\":[{\"name\":\"http\",\"port\":80}],\"topologyKeys\":["         \
 		"\"rack\",\"topology.kubernetes.io/region\"]")
 
 /* Region and all other labels are not in a slice of today: Node objects have them. */
 Test(build, labels_of_nodes)
 {
-	struct topo *topo = fixture_topo(REGION_KEYS
-		SLICE("a", HTTP, "{\"addresses\":[\"10.0.0.1\"],\"nodeName\":\"n1\"},"
+	struct topo *topo = fixture_topo(
+		REGION_KEYS SLICE("a", HTTP,
+			"{\"addresses\":[\"10.0.0.1\"],\"nodeName\":\"n1\"},"
 			"{\"addresses\":[\"10.0.0.2\"],\"nodeName\":\"n2\"},"
 			"{\"addresses\":[\"10.0.0.3\"],\"nodeName\":\"n3\"},"
-			"{\"addresses\":[\"10.0.0.4\"]}")
-		NODE("n1", "\"rack\":\"7\",\"topology.kubernetes.io/region\":\"r\"")
-		NODE("n2", "\"topology.kubernetes.io/region\":\"r\"")
-		NODE("n4", "\"rack\":\"7\",\"topology.kubernetes.io/region\":\"r\""),
+			"{\"addresses\":[\"10.0.0.4\"]}") NODE("n1",
+			"\"rack\":\"7\",\"topology.kubernetes.io/region\":\"r\"")
+			NODE("n2", "\"topology.kubernetes.io/region\":\"r\"") NODE("n4",
+				"\"rack\":\"7\",\"topology.kubernetes.io/region\":\"r\""),
 		"n4/-");
 	const struct topo_port *port = find(topo, "orders", "80");
 	char tiers[256];
@@ -313,14 +337,15 @@ Test(build, labels_of_nodes)
 
 #define OWN_RECORD                                                                       \
 	SLICE("own", HTTP,                                                               \
-		"{\"addresses\":[\"10.0.0.7\"],\"nodeName\":\"old\",\"zone\":\"old\","     \
+		"{\"addresses\":[\"10.0.0.7\"],\"nodeName\":\"old\",\"zone\":\"old\","   \
 		"\"conditions\":{\"terminating\":true}},"                                \
-		"{\"addresses\":[\"10.0.0.8\"],\"nodeName\":\"n8\",\"zone\":\"z8\"}")      \
+		"{\"addresses\":[\"10.0.0.8\"],\"nodeName\":\"n8\",\"zone\":\"z8\"}")    \
 	SLICE("own2", "{\"name\":\"x\",\"port\":1}",                                     \
 		"{\"addresses\":[\"10.0.0.7\"],\"nodeName\":\"n7\",\"zone\":\"z7\"}")
 #define OWN_NODE                                                                         \
-	NODE("n7", "\"kubernetes.io/hostname\":\"other\",\"topology.kubernetes.io/zone\":" \
-		   "\"nz\",\"topology.kubernetes.io/region\":\"nr\"")
+	NODE("n7",                                                                       \
+		"\"kubernetes.io/hostname\":\"other\",\"topology.kubernetes.io/zone\":"  \
+		"\"nz\",\"topology.kubernetes.io/region\":\"nr\"")
 
 static const char *text_of(const char *value)
 {
@@ -345,19 +370,21 @@ Test(build, our_own_place)
 		{OWN_RECORD, {.node_name = "", .zone = "", .pod_ip = "10.0.0.7"}, "n7",
 			"z7", "-"},
 		{OWN_RECORD OWN_NODE,
-			{.node_name = "n7", .zone = "cz", .region = "cr",
+			{.node_name = "n7",
+				.zone = "cz",
+				.region = "cr",
 				.pod_ip = "10.0.0.7"},
 			"n7", "cz", "cr"},
-		{OWN_RECORD, {.labels = labels, .n_labels = 2, .pod_ip = "10.0.0.7"}, "n7",
-			"lz", "-"},
+		{OWN_RECORD, {.labels = labels, .n_labels = 2, .pod_ip = "10.0.0.7"},
+			"n7", "lz", "-"},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct topo_policy policy = fixture_policy();
 		struct topo_store *store = fixture_load(rows[i].json);
 		struct topo *topo = topo_build(store, &rows[i].self, &policy);
 		topo_store_destroy(store);
-		cr_expect_str_eq(text_of(topo_node_name(topo)), rows[i].node, "row %zu: %s",
-			i, text_of(topo_node_name(topo)));
+		cr_expect_str_eq(text_of(topo_node_name(topo)), rows[i].node,
+			"row %zu: %s", i, text_of(topo_node_name(topo)));
 		cr_expect_str_eq(text_of(topo_label(topo, TOPO_LABEL_ZONE)), rows[i].zone,
 			"row %zu: %s", i, text_of(topo_label(topo, TOPO_LABEL_ZONE)));
 		cr_expect_str_eq(text_of(topo_label(topo, TOPO_LABEL_REGION)),
@@ -406,8 +433,10 @@ Test(build, host_names)
 		{"orders:80", NULL},
 		{"a23456789012345678901234567890123456789012345678901234567890123",
 			"shop/"
-			"a23456789012345678901234567890123456789012345678901234567890123"},
-		{"a234567890123456789012345678901234567890123456789012345678901234", NULL},
+			"a2345678901234567890123456789012345678901234567890123456789012"
+			"3"},
+		{"a234567890123456789012345678901234567890123456789012345678901234",
+			NULL},
 	};
 	struct topo_policy policy = fixture_policy();
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -439,13 +468,16 @@ Test(build, a_hundred_thousand_endpoints)
 	size_t len;
 	FILE *out = open_memstream(&json, &len);
 	for (int slice = 0; slice < 100; slice++) {
-		fprintf(out, "{\"kind\":\"EndpointSlice\",\"metadata\":{\"name\":\"s%d\","
-			     "\"namespace\":\"shop\",\"labels\":{"
-			     "\"kubernetes.io/service-name\":\"orders\"}},\"addressType\":"
-			     "\"IPv4\",\"ports\":[" HTTP "],\"endpoints\":[", slice);
+		fprintf(out,
+			"{\"kind\":\"EndpointSlice\",\"metadata\":{\"name\":\"s%d\","
+			"\"namespace\":\"shop\",\"labels\":{"
+			"\"kubernetes.io/service-name\":\"orders\"}},\"addressType\":"
+			"\"IPv4\",\"ports\":[" HTTP "],\"endpoints\":[",
+			slice);
 		for (int i = 0; i < 1000; i++)
-			fprintf(out, "%s{\"addresses\":[\"10.%d.%d.%d\"],\"nodeName\":"
-				     "\"n%d\",\"zone\":\"%c\"}",
+			fprintf(out,
+				"%s{\"addresses\":[\"10.%d.%d.%d\"],\"nodeName\":"
+				"\"n%d\",\"zone\":\"%c\"}",
 				i ? "," : "", slice, i / 250, i % 250, i, "abc"[i % 3]);
 		fprintf(out, "]}");
 	}

@@ -47,7 +47,8 @@ static struct topo *make_topo(void)
 		"{\"kind\":\"Service\",\"metadata\":{\"name\":\"orders\",\"namespace\":"
 		"\"shop\"},\"spec\":{\"ports\":[{\"name\":\"http\",\"port\":8000},"
 		"{\"name\":\"grpc\",\"port\":9000}]}}"
-		"{\"kind\":\"Service\",\"metadata\":{\"name\":\"orders-db\",\"namespace\":"
+		"{\"kind\":\"Service\",\"metadata\":{\"name\":\"orders-db\","
+		"\"namespace\":"
 		"\"shop\"},\"spec\":{\"ports\":[{\"port\":5432}]}}");
 	fixture_print_slice(out, "a", "1:r:a1:a 2:u:b1:- 3:s:-:b 4:r:b1:b");
 	fclose(out);
@@ -76,7 +77,8 @@ Test(explain, json)
 		"{\"address\":\"10.0.0.2\",\"port\":8080,\"node\":\"b1\",\"zone\":null,"
 		"\"state\":\"unready\",\"chosen\":false,\"why\":\"not ready\"},"
 		"{\"address\":\"10.0.0.3\",\"port\":8080,\"node\":null,\"zone\":\"b\","
-		"\"state\":\"serving\",\"chosen\":false,\"why\":\"terminating, and others "
+		"\"state\":\"serving\",\"chosen\":false,\"why\":\"terminating, and "
+		"others "
 		"are ready\"}]}");
 	cr_expect_eq(output.result, EXPLAIN_CHOSEN);
 	cr_expect(cJSON_Compare(got, want, true), "%s", output.out);
@@ -91,17 +93,17 @@ Test(explain, text)
 	struct topo *topo = make_topo();
 	struct output output = explain(topo, "orders.shop.svc:http", false);
 	cr_expect_eq(output.result, EXPLAIN_CHOSEN);
-	cr_expect(strstr(output.out,
-		"service  shop/orders:8000 (http)\n"
-		"mode     defaultKeys\n"
-		"domain   kubernetes.io/hostname=a1\n"), "%s", output.out);
+	cr_expect(strstr(output.out, "service  shop/orders:8000 (http)\n"
+				     "mode     defaultKeys\n"
+				     "domain   kubernetes.io/hostname=a1\n"),
+		"%s", output.out);
 	cr_expect(strstr(output.out, "chosen   1 of 4 endpoints\n"), "%s", output.out);
-	cr_expect(strstr(output.out,
-		"\n * 10.0.0.1:8080  a1    a     ready        in kubernetes.io/hostname=a1\n"),
+	cr_expect(strstr(output.out, "\n * 10.0.0.1:8080  a1    a     ready        in "
+				     "kubernetes.io/hostname=a1\n"),
 		"%s", output.out);
 	cr_expect(strstr(output.out,
-		"\n   10.0.0.2:8080  b1    -     unready      not ready\n"), "%s",
-		output.out);
+			  "\n   10.0.0.2:8080  b1    -     unready      not ready\n"),
+		"%s", output.out);
 	output_fini(&output);
 	topo_unref(topo);
 }
@@ -115,13 +117,15 @@ Test(explain, results)
 	} rows[] = {
 		{"orders-db", EXPLAIN_NONE, "it has no endpoints"},
 		{"shop/orders-db", EXPLAIN_NONE, "domain   none"},
-		{"orders.shop.svc.cluster.local.:8000", EXPLAIN_CHOSEN, "chosen   1 of 4"},
+		{"orders.shop.svc.cluster.local.:8000", EXPLAIN_CHOSEN,
+			"chosen   1 of 4"},
 		{"SHOP/Orders:http", EXPLAIN_CHOSEN, "chosen   1 of 4"},
 		{"order:80", EXPLAIN_NONE,
 			"service shop/order is not known; near names: shop/orders\n"},
 		{"nonsense", EXPLAIN_NONE, "service shop/nonsense is not known\n"},
-		{"orders", EXPLAIN_USAGE, "which port of service shop/orders? Its ports: "
-					  "8000 (http), 9000 (grpc)\n"},
+		{"orders", EXPLAIN_USAGE,
+			"which port of service shop/orders? Its ports: "
+			"8000 (http), 9000 (grpc)\n"},
 		{"orders:81", EXPLAIN_USAGE, "has no port 81; its ports: 8000 (http)"},
 		{"orders:", EXPLAIN_USAGE, "'orders:' is no SERVICE[:PORT]"},
 		{"", EXPLAIN_USAGE, "is no SERVICE[:PORT]"},

@@ -12,7 +12,7 @@
 	"\"labels\":{\"kubernetes.io/service-name\":\"orders\"}}"
 #define SLICE(name, rest)                                                                \
 	"{\"kind\":\"EndpointSlice\"," OWNED(name) ",\"addressType\":\"IPv4\"" rest "}"
-#define PORTS     ",\"ports\":[{\"name\":\"\",\"port\":8080}]"
+#define PORTS      ",\"ports\":[{\"name\":\"\",\"port\":8080}]"
 #define ADDRESS(a) "{\"addresses\":[\"" a "\"]}"
 
 /* The counts as text, or the error. */
@@ -62,8 +62,8 @@ static const struct load_row load_rows[] = {
 	{"\xef\xbb\xbf---\n{\"kind\":\"Node\"," META("a") "}\n---\n{\"kind\":\"List\"}",
 		"0 0 1 0, 0 warnings"},
 	/* the same name again replaces */
-	{"{\"kind\":\"List\",\"items\":[" SLICE("s", PORTS ",\"endpoints\":["
-		ADDRESS("10.0.0.1") "]") "," SLICE("s", "") "]}",
+	{"{\"kind\":\"List\",\"items\":[" SLICE("s", PORTS
+		 ",\"endpoints\":[" ADDRESS("10.0.0.1") "]") "," SLICE("s", "") "]}",
 		"1 0 0 0, 0 warnings"},
 	/* what is not for us */
 	{"{\"kind\":\"List\",\"items\":[{\"kind\":\"Pod\"," META("a") "}]}",
@@ -74,8 +74,9 @@ static const struct load_row load_rows[] = {
 	{"{\"kind\":\"Pod\"}{\"kind\":\"List\"}", "0 0 0 0, 1 warnings"},
 	{"{\"kind\":\"EndpointSlice\"," META("a") ",\"addressType\":\"IPv4\"}",
 		"0 0 0 0, 0 warnings"},
-	{"{\"kind\":\"EndpointSlice\"," OWNED("a") ",\"addressType\":\"FQDN\","
-	 "\"endpoints\":[{\"addresses\":[\"a.b\"]}]}",
+	{"{\"kind\":\"EndpointSlice\"," OWNED(
+		 "a") ",\"addressType\":\"FQDN\","
+		      "\"endpoints\":[{\"addresses\":[\"a.b\"]}]}",
 		"0 0 0 0, 0 warnings"},
 	/* parts that are skipped */
 	{SLICE("s", ",\"endpoints\":[" ADDRESS("x") "," ADDRESS("10.0.0.1") "]"),
@@ -97,16 +98,21 @@ static const struct load_row load_rows[] = {
 	{" \n", "no EndpointSlice, Service or Node and no List in 2 bytes"},
 	{"{", "line 1, column 1: not complete and correct JSON"},
 	{"{\"kind\":\n\"List\",}", "line 2, column 8: not complete and correct JSON"},
-	{"apiVersion: v1\nkind: List\n", "line 1, column 1: not complete and correct JSON"},
+	{"apiVersion: v1\nkind: List\n",
+		"line 1, column 1: not complete and correct JSON"},
 	{"[]", "not a Kubernetes object: it has no kind"},
 	{"7", "not a Kubernetes object: it has no kind"},
 	{"{}", "not a Kubernetes object: it has no kind"},
 	{"{\"kind\":7}", "kind is not a string"},
-	{"{\"kind\":\"Pod\"}", "no EndpointSlice, Service or Node and no List in 14 bytes"},
+	{"{\"kind\":\"Pod\"}",
+		"no EndpointSlice, Service or Node and no List in 14 bytes"},
 	{"{\"kind\":\"List\",\"items\":{}}", "items is not an array"},
 	{"{\"kind\":\"List\",\"items\":[7]}", "items[0]: not an object"},
 	{"{\"kind\":\"List\",\"items\":[{\"kind\":\"Service\"}]}",
 		"items[0]: Service default/: metadata.name is missing"},
+	{"{\"kind\":\"List\",\"items\":[{\"kind\":\"Node\",\"apiVersion\":7," META(
+		 "n") "}]}",
+		"items[0]: Node n: apiVersion is not a string"},
 	{SLICE("s", ",\"endpoints\":7"),
 		"EndpointSlice shop/s: endpoints is not an array"},
 	{SLICE("s", ",\"ports\":{}"), "EndpointSlice shop/s: ports is not an array"},
@@ -131,8 +137,8 @@ Test(store, broken_text_keeps_the_old_state)
 {
 	char text[512];
 	struct topo_store *store = fixture_load("{\"kind\":\"Service\"," META("a") "}");
-	load_text(store, "{\"kind\":\"List\",\"items\":[{\"kind\":\"Node\"," META("n") "}",
-		text);
+	load_text(store,
+		"{\"kind\":\"List\",\"items\":[{\"kind\":\"Node\"," META("n") "}", text);
 	cr_expect(strstr(text, "JSON"), "%s", text);
 	cr_expect_eq(topo_store_count(store).n_services, 1);
 	cr_expect_eq(topo_store_count(store).n_nodes, 0);
@@ -166,9 +172,10 @@ Test(store, warnings_name_the_place_and_end)
 	char *json = NULL;
 	size_t len;
 	FILE *out = open_memstream(&json, &len);
-	fprintf(out, "{\"kind\":\"List\",\"items\":[{\"kind\":\"Pod\"},{\"kind\":"
-		     "\"EndpointSlice\"," OWNED("orders-x")
-		",\"addressType\":\"IPv4\",\"endpoints\":[" ADDRESS("foo"));
+	fprintf(out,
+		"{\"kind\":\"List\",\"items\":[{\"kind\":\"Pod\"},{\"kind\":"
+		"\"EndpointSlice\"," OWNED("orders-x") ",\"addressType\":\"IPv4\","
+						       "\"endpoints\":[" ADDRESS("foo"));
 	for (int i = 0; i < 99; i++)
 		fprintf(out, "," ADDRESS("1.2.3"));
 	fprintf(out, "]}]}");
@@ -201,13 +208,14 @@ Test(store, upsert_and_delete_one_object)
 	cr_expect_eq(upsert_text(store, SLICE("b", "")), 0);
 	cr_expect_eq(upsert_text(store, SLICE("a", "")), 0);
 	cr_expect_eq(upsert_text(store, SLICE("c", "")), 0);
-	cr_expect_eq(upsert_text(store, SLICE("b", ",\"endpoints\":[" ADDRESS("1.2.3.4") "]")),
+	cr_expect_eq(
+		upsert_text(store, SLICE("b", ",\"endpoints\":[" ADDRESS("1.2.3.4") "]")),
 		0);
 	cr_expect_eq(topo_store_count(store).n_slices, 3);
 	cr_expect_eq(topo_store_count(store).n_endpoints, 1);
 	/* A broken one changes nothing. */
-	cr_expect_eq(upsert_text(store, SLICE("b", ",\"endpoints\":7")),
-		TOPO_STORE_INVALID);
+	cr_expect_eq(
+		upsert_text(store, SLICE("b", ",\"endpoints\":7")), TOPO_STORE_INVALID);
 	cr_expect_eq(topo_store_count(store).n_endpoints, 1);
 	/* One that lost its owner is no longer ours. */
 	cr_expect_eq(upsert_text(store, "{\"kind\":\"EndpointSlice\"," META("c") "}"), 0);

@@ -130,7 +130,10 @@ const char *fixture_tiers(const struct topo_port *port, char out[256])
 		if (endpoint->tier == TOPO_TIER_NEVER)
 			break;
 		bool is_first = port->tiers[endpoint->tier].first == i;
-		fprintf(text, "%s%s", i == 0 ? "" : is_first ? "|" : " ",
+		fprintf(text, "%s%s",
+			i == 0     ? ""
+			: is_first ? "|"
+				   : " ",
 			dot ? dot + 1 : endpoint->address);
 	}
 	fputc('\0', text);

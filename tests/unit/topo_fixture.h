@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Short forms for the tests of topo/: endpoints in one line of text, JSON from them, and a
- * snapshot from JSON.
+ * Short forms for the tests of topo/: endpoints in one line of text, JSON from them, and
+ * a snapshot from JSON.
  *
  * Endpoints are separated by blanks, the parts of one by colons: last byte of the address
  * (10.0.0.N), state, node, zone, then hints. "-" is absent. States: r ready, n nothing
