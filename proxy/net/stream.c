@@ -127,15 +127,37 @@ ssize_t stream_peek(struct stream *stream)
 	return n < 0 ? -errno : n;
 }
 
+/*
+ * Small pieces are copied together: that costs less than the kernel's walk over a list of
+ * them (measured: sendto of 1.2 KiB against sendmsg of two pieces).
+ */
+#define COALESCE_BYTES 4096
+
+static ssize_t send_pieces(int fd, const struct iovec *iov, int n_iov)
+{
+	struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n_iov};
+	char together[COALESCE_BYTES];
+	size_t len = 0;
+
+	if (n_iov == 1)
+		return send(fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
+	for (int i = 0; i < n_iov; i++) {
+		if (sizeof(together) - len < iov[i].iov_len)
+			return sendmsg(fd, &msg, MSG_NOSIGNAL);
+		memcpy(together + len, iov[i].iov_base, iov[i].iov_len);
+		len += iov[i].iov_len;
+	}
+	return send(fd, together, len, MSG_NOSIGNAL);
+}
+
 /* Writes once; gives what is left of the iovs. */
 static ssize_t write_some(struct stream *stream, struct iovec **iov, int *n_iov)
 {
-	struct msghdr msg = {.msg_iov = *iov, .msg_iovlen = (size_t)*n_iov};
 	ssize_t n;
 	size_t left;
 
 	do {
-		n = sendmsg(stream->fd, &msg, MSG_NOSIGNAL);
+		n = send_pieces(stream->fd, *iov, *n_iov);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0) {
 		if (errno != EAGAIN)
