@@ -32,7 +32,7 @@ static bool parse_mapped(const char *text, uint8_t ip[4])
 	return true;
 }
 
-bool address_parse(
+bool topo_address_parse(
 	const char *text, int family, uint8_t ip[16], char canonical[INET6_ADDRSTRLEN])
 {
 	memset(ip, 0, 16);

@@ -11,5 +11,5 @@
  * decimal, an IPv4-mapped IPv6 address is an IPv4 one. ip gets 4 or 16 bytes, canonical
  * the text to print. False when it is none of that family.
  */
-bool address_parse(
+bool topo_address_parse(
 	const char *text, int family, uint8_t ip[16], char canonical[INET6_ADDRSTRLEN]);

@@ -6,7 +6,8 @@
 #define ASIDE_FIRST_MS        500
 #define ASIDE_MAX_MS          30000
 
-static bool is_excluded(const struct balance *member, const struct balance_excluded *excluded)
+static bool is_excluded(
+	const struct balance *member, const struct balance_excluded *excluded)
 {
 	for (size_t i = 0; i < excluded->n_items; i++)
 		if (excluded->items[i] == member)
@@ -14,13 +15,14 @@ static bool is_excluded(const struct balance *member, const struct balance_exclu
 	return false;
 }
 
-static bool is_usable(const struct balance *member, const struct balance_excluded *excluded,
-	enum balance_scope scope, uint64_t now_ms)
+static bool is_usable(const struct balance *member,
+	const struct balance_excluded *excluded, enum balance_scope scope,
+	uint64_t now_ms)
 {
 	if (excluded->n_items > 0 && is_excluded(member, excluded))
 		return false;
 	return scope == BALANCE_ANY || !balance_is_aside(member, now_ms) ||
-		(scope == BALANCE_REACHABLE && !member->unreachable);
+	       (scope == BALANCE_REACHABLE && !member->unreachable);
 }
 
 static struct balance *less_loaded(struct balance *a, struct balance *b)
@@ -36,8 +38,8 @@ static uint32_t below(uint32_t random, size_t n)
 /* The same choice where some members may not be used: one walk counts those who may, a
  * second one finds the two. */
 static struct balance *pick_walking(struct balance *const *members, size_t n_members,
-	const struct balance_excluded *excluded, enum balance_scope scope, uint64_t now_ms,
-	uint64_t random)
+	const struct balance_excluded *excluded, enum balance_scope scope,
+	uint64_t now_ms, uint64_t random)
 {
 	struct balance *first = NULL, *second = NULL;
 	size_t n = 0, a, b, at = 0;
@@ -61,8 +63,8 @@ static struct balance *pick_walking(struct balance *const *members, size_t n_mem
 }
 
 struct balance *balance_pick(struct balance *const *members, size_t n_members,
-	const struct balance_excluded *excluded, enum balance_scope scope, uint64_t now_ms,
-	uint64_t random)
+	const struct balance_excluded *excluded, enum balance_scope scope,
+	uint64_t now_ms, uint64_t random)
 {
 	size_t a, b;
 
@@ -70,8 +72,8 @@ struct balance *balance_pick(struct balance *const *members, size_t n_members,
 		return NULL;
 	a = below((uint32_t)random, n_members);
 	b = n_members > 1
-		? (a + 1 + below((uint32_t)(random >> 32), n_members - 1)) % n_members
-		: a;
+		    ? (a + 1 + below((uint32_t)(random >> 32), n_members - 1)) % n_members
+		    : a;
 	if (is_usable(members[a], excluded, scope, now_ms) &&
 		is_usable(members[b], excluded, scope, now_ms))
 		return less_loaded(members[a], members[b]);
@@ -103,7 +105,8 @@ void balance_report_failure(
 	aside_ms = doublings < 6 ? aside_ms << doublings : ASIDE_MAX_MS;
 	if (aside_ms > ASIDE_MAX_MS)
 		aside_ms = ASIDE_MAX_MS;
-	/* Three quarters to five quarters, so that workers and pods do not come back as one. */
+	/* Three quarters to five quarters, so that workers and pods do not come back as
+	 * one. */
 	aside_ms = aside_ms * 3 / 4 + below((uint32_t)random, (size_t)aside_ms / 2 + 1);
 	member->aside_until_ms = now_ms + aside_ms;
 }

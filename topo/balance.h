@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Which endpoint of a domain takes the next call: the one with fewer calls in flight of two
- * different ones drawn at random. One that fails again and again is set aside for a growing
- * time. Pure: time and chance are arguments. Each worker keeps its own.
+ * Which endpoint of a domain takes the next call: the one with fewer calls in flight of
+ * two different ones drawn at random. One that fails again and again is set aside for a
+ * growing time. Pure: time and chance are arguments. Each worker keeps its own.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,14 +28,15 @@ struct balance_excluded {
 /* What may be picked beside members in good standing. */
 enum balance_scope {
 	BALANCE_GOOD,      /* nobody who is set aside */
-	BALANCE_REACHABLE, /* also who is set aside, unless it could not be connected to */
+	BALANCE_REACHABLE, /* also who is set aside, unless it could not be connected to
+			    */
 	BALANCE_ANY,
 };
 
 /* The member to use, or NULL when the scope has none. `random` is any 64 bits. */
 struct balance *balance_pick(struct balance *const *members, size_t n_members,
-	const struct balance_excluded *excluded, enum balance_scope scope, uint64_t now_ms,
-	uint64_t random);
+	const struct balance_excluded *excluded, enum balance_scope scope,
+	uint64_t now_ms, uint64_t random);
 
 /* A response came, or a connection that had been failing was made. */
 void balance_report_success(struct balance *member);

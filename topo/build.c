@@ -14,33 +14,14 @@
 #include "topo/select.h"
 #include "topo/snapshot.h"
 #include "topo/store.h"
-
-/* Records of one service. */
-struct group {
-	const char *namespace_;
-	const char *name;
-	const struct record_service *service; /* may be NULL */
-	const struct record_slice *const *slices;
-	size_t n_slices;
-	bool headless;
-	int family;
-};
-
-/* Endpoints of one port while they are collected; the memory is used for all ports. */
-struct collection {
-	struct select_candidate *candidates;
-	size_t n_candidates;
-	size_t n_allocated;
-	uint32_t *slots; /* index + 1 by hash of address and port */
-	size_t n_slots;  /* a power of two */
-};
+#include "topo/union.h"
 
 struct build {
 	struct topo *topo;
 	const struct topo_store *store;
 	const struct topo_policy *policy;
 	struct intern strings;
-	struct collection collection;
+	struct union_set endpoints;
 };
 
 static int compare_owner(const struct record_slice *a, const struct record_slice *b)
@@ -55,90 +36,6 @@ static int compare_slices(const void *left, const void *right)
 	const struct record_slice *b = *(const struct record_slice *const *)right;
 	int order = compare_owner(a, b);
 	return order ? order : strcmp(a->head.name, b->head.name);
-}
-
-/* Duplicates: an address can be used again while its last owner still terminates. The
- * rest of the order only makes the outcome the same each time. */
-static int rank(const struct record_endpoint *endpoint)
-{
-	return (endpoint->terminating ? 0 : 4) + (endpoint->ready ? 2 : 0) +
-	       (endpoint->serving ? 1 : 0);
-}
-
-static void collection_grow_slots(struct collection *collection, size_t n_expected)
-{
-	size_t n_slots = collection->n_slots ? collection->n_slots : 64;
-	while (n_slots < 2 * n_expected)
-		n_slots *= 2;
-	if (n_slots != collection->n_slots) {
-		collection->slots = arena_xrealloc(
-			collection->slots, n_slots, sizeof(*collection->slots));
-		collection->n_slots = n_slots;
-	}
-	memset(collection->slots, 0, n_slots * sizeof(*collection->slots));
-}
-
-static void collection_start(struct collection *collection, size_t n_expected)
-{
-	collection->n_candidates = 0;
-	collection_grow_slots(collection, n_expected);
-	if (n_expected > collection->n_allocated) {
-		collection->candidates = arena_xrealloc(collection->candidates,
-			n_expected, sizeof(*collection->candidates));
-		collection->n_allocated = n_expected;
-	}
-}
-
-static void collection_add(
-	struct collection *collection, const struct select_candidate *candidate)
-{
-	const struct record_endpoint *endpoint = candidate->record;
-	uint32_t hash = topo_hash(TOPO_HASH_START, endpoint->ip, sizeof(endpoint->ip));
-	hash = topo_hash(hash, &candidate->port, sizeof(candidate->port));
-	for (;; hash++) {
-		uint32_t *slot = &collection->slots[hash & (collection->n_slots - 1)];
-		if (*slot == 0) {
-			collection->candidates[collection->n_candidates++] = *candidate;
-			*slot = (uint32_t)collection->n_candidates;
-			return;
-		}
-		struct select_candidate *known = &collection->candidates[*slot - 1];
-		if (known->port != candidate->port ||
-			known->other_family != candidate->other_family ||
-			memcmp(known->record->ip, endpoint->ip, sizeof(endpoint->ip)))
-			continue;
-		if (rank(endpoint) > rank(known->record))
-			*known = *candidate;
-		return;
-	}
-}
-
-static void collect_slice(struct collection *collection, const struct group *group,
-	const struct record_slice *slice, const char *port_name)
-{
-	for (size_t p = 0; p < slice->ports.n_items; p++) {
-		if (strcmp(slice->ports.items[p].name, port_name))
-			continue;
-		for (size_t i = 0; i < slice->n_endpoints; i++) {
-			struct select_candidate candidate = {
-				.record = &slice->endpoints[i],
-				.port = slice->ports.items[p].number,
-				.other_family = slice->family != group->family,
-			};
-			collection_add(collection, &candidate);
-		}
-	}
-}
-
-static void collect(
-	struct collection *collection, const struct group *group, const char *port_name)
-{
-	size_t n_most = 0;
-	for (size_t i = 0; i < group->n_slices; i++)
-		n_most += group->slices[i]->n_endpoints * group->slices[i]->ports.n_items;
-	collection_start(collection, n_most);
-	for (size_t i = 0; i < group->n_slices; i++)
-		collect_slice(collection, group, group->slices[i], port_name);
 }
 
 static enum topo_proximity find_proximity(
@@ -187,24 +84,11 @@ static void fill_endpoint(struct build *build, const struct select_candidate *ca
 	fill_address(out, record->ip, family);
 }
 
-/* The number that all endpoints agree on, or 0. */
-static uint16_t common_port(const struct collection *collection)
-{
-	if (collection->n_candidates == 0)
-		return 0;
-	uint16_t port = collection->candidates[0].port;
-	for (size_t i = 1; i < collection->n_candidates; i++) {
-		if (collection->candidates[i].port != port)
-			return 0;
-	}
-	return port;
-}
-
 /* Lay down the candidates of one tier behind those that are there; how many. */
-static uint32_t append_tier(struct build *build, const struct group *group, int tier,
-	struct topo_endpoint *endpoints, uint32_t first)
+static uint32_t append_tier(struct build *build, const struct union_group *group,
+	int tier, struct topo_endpoint *endpoints, uint32_t first)
 {
-	const struct collection *collection = &build->collection;
+	const struct union_set *collection = &build->endpoints;
 	int other = group->family == AF_INET ? AF_INET6 : AF_INET;
 	uint32_t n_added = 0;
 	for (size_t i = 0; i < collection->n_candidates; i++) {
@@ -218,16 +102,16 @@ static uint32_t append_tier(struct build *build, const struct group *group, int 
 	return n_added;
 }
 
-static void build_port(struct build *build, const struct group *group,
+static void build_port(struct build *build, const struct union_group *group,
 	const struct record_port *port, struct topo_port *out)
 {
 	struct arena *arena = &build->topo->arena;
-	struct collection *collection = &build->collection;
+	struct union_set *collection = &build->endpoints;
 	struct select_input input = {&build->topo->place, build->policy, build->store,
 		group->service, group->headless};
 	struct select_result result;
 
-	collect(collection, group, port->name);
+	union_collect(collection, group, port->name);
 	select_endpoints(&input, collection->candidates, collection->n_candidates,
 		&build->strings, &result);
 	struct topo_tier *tiers = arena_alloc(arena, result.n_tiers, sizeof(*tiers));
@@ -244,7 +128,7 @@ static void build_port(struct build *build, const struct group *group,
 	n_done += append_tier(build, group, TOPO_TIER_NEVER, endpoints, n_done);
 	*out = (struct topo_port){
 		.name = intern_string(&build->strings, port->name),
-		.target = common_port(collection),
+		.target = union_common_port(collection),
 		.mode = (uint8_t)result.mode,
 		.n_tiers = (uint8_t)result.n_tiers,
 		.domain = result.n_tiers ? result.domains[0] : NULL,
@@ -271,7 +155,7 @@ static bool has_port_named(
  * is no such object or it is headless (its clients dial the slices' ports). The latter
  * have number 0 here. The caller frees the array.
  */
-static struct record_port *list_ports(const struct group *group, size_t *n_ports)
+static struct record_port *list_ports(const struct union_group *group, size_t *n_ports)
 {
 	size_t n = group->service ? group->service->ports.n_items : 0;
 	size_t n_most = n;
@@ -296,7 +180,7 @@ static struct record_port *list_ports(const struct group *group, size_t *n_ports
 
 /* The family that the service is reached by: the first that its Service object names,
  * else IPv4, unless there are slices of the other one only. */
-static int choose_family(const struct group *group)
+static int choose_family(const struct union_group *group)
 {
 	int first = group->service && group->service->first_family
 			    ? group->service->first_family
@@ -308,7 +192,7 @@ static int choose_family(const struct group *group)
 	return group->n_slices ? group->slices[0]->family : first;
 }
 
-static bool is_headless(const struct group *group)
+static bool is_headless(const struct union_group *group)
 {
 	if (group->service)
 		return group->service->headless;
@@ -319,7 +203,7 @@ static bool is_headless(const struct group *group)
 	return false;
 }
 
-static void build_service(struct build *build, struct group *group)
+static void build_service(struct build *build, struct union_group *group)
 {
 	struct topo *topo = build->topo;
 	size_t n_ports;
@@ -345,10 +229,10 @@ static void build_service(struct build *build, struct group *group)
 }
 
 /* Take the next service in order of name off both lists. */
-static struct group next_group(struct record *const **services, size_t *n_services,
+static struct union_group next_group(struct record *const **services, size_t *n_services,
 	const struct record_slice ***slices, size_t *n_slices)
 {
-	struct group group = {0};
+	struct union_group group = {0};
 	struct record owner = {0};
 	int order = *n_services ? 1 : -1; /* > 0: only the Service, < 0: only slices */
 	if (*n_slices) {
@@ -409,7 +293,7 @@ static void build_services(struct build *build)
 	topo->services =
 		arena_alloc(&topo->arena, n_services + n_slices, sizeof(*topo->services));
 	while (n_services || n_slices) {
-		struct group group =
+		struct union_group group =
 			next_group(&services, &n_services, &slices, &n_slices);
 		build_service(build, &group);
 	}
@@ -428,7 +312,6 @@ struct topo *topo_build(const struct topo_store *store, const struct topo_self *
 	build_services(&build);
 	build_index(topo);
 	intern_fini(&build.strings);
-	free(build.collection.candidates);
-	free(build.collection.slots);
+	union_fini(&build.endpoints);
 	return topo;
 }

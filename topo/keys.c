@@ -25,19 +25,18 @@ static bool is_alphanumeric(char c)
 
 static bool is_dns_subdomain(const char *text, size_t len)
 {
-	if (len == 0 || len > PREFIX_MAX_BYTES)
+	char before = '.'; /* as if a label had just ended */
+	if (len > PREFIX_MAX_BYTES)
 		return false;
-	for (size_t i = 0; i < len; i++) {
-		bool at_edge = i == 0 || i + 1 == len || text[i - 1] == '.' ||
-			       text[i + 1] == '.' || text[i] == '.';
-		if (is_lower_or_digit(text[i]))
-			continue;
-		if (text[i] == '.' && i > 0 && i + 1 < len && text[i - 1] != '.')
-			continue;
-		if (text[i] != '-' || at_edge)
+	for (size_t i = 0; i < len; before = text[i++]) {
+		if (text[i] == '.' && !is_lower_or_digit(before))
+			return false;
+		if (text[i] == '-' && before == '.')
+			return false;
+		if (!is_lower_or_digit(text[i]) && text[i] != '.' && text[i] != '-')
 			return false;
 	}
-	return true;
+	return is_lower_or_digit(before);
 }
 
 static bool is_label_name(const char *text)

@@ -52,8 +52,8 @@ static const struct record_endpoint *find_own_record(
 	char address[INET6_ADDRSTRLEN];
 	size_t n_slices;
 	struct record *const *slices = topo_store_records(store, RECORD_SLICE, &n_slices);
-	if (!pod_ip || (!address_parse(pod_ip, AF_INET, ip, address) &&
-			       !address_parse(pod_ip, AF_INET6, ip, address)))
+	if (!pod_ip || (!topo_address_parse(pod_ip, AF_INET, ip, address) &&
+			       !topo_address_parse(pod_ip, AF_INET6, ip, address)))
 		return NULL;
 	for (size_t i = 0; i < n_slices; i++)
 		find_in_slice((const struct record_slice *)slices[i], address, &best);
@@ -84,6 +84,8 @@ struct place place_resolve(
 				own->topology.items[i].value);
 	}
 	place.node = label_map_find(&place.labels, TOPO_LABEL_HOSTNAME);
+	if (place.node && *place.node == '\0')
+		place.node = NULL;
 	if (place.node)
 		node = (const struct record_node *)topo_store_find(
 			store, RECORD_NODE, "", place.node);

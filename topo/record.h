@@ -50,7 +50,7 @@ struct record_port_list {
 struct record_endpoint {
 	uint8_t ip[16]; /* network order, 4 bytes used for IPv4 */
 	const char *address;
-	const char *node;          /* NULL when absent */
+	const char *node;          /* NULL when absent or "" */
 	const char *zone;          /* NULL when absent; "" is a value */
 	struct label_map topology; /* further labels that old slices carry */
 	struct name_list zone_hints;
@@ -106,6 +106,9 @@ struct record *record_parse(const struct cJSON *object,
  * live in the object, a missing name is "". False when its kind is none of ours. */
 bool record_identify(const struct cJSON *object, const struct record_defaults *defaults,
 	struct record *out);
+
+/* "EndpointSlice", "Service", "Node". */
+const char *record_kind_name(enum record_kind kind);
 
 void record_destroy(struct record *record);
 

@@ -13,56 +13,10 @@
 #include "topo/select.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "topo/plan.h"
 #include "topo/topo.h"
-
-enum domain_kind { DOMAIN_ALL, DOMAIN_LABEL, DOMAIN_NODE_HINT, DOMAIN_ZONE_HINT };
-
-struct domain {
-	enum domain_kind kind;
-	const char *key; /* of DOMAIN_LABEL */
-	const char *value;
-	const char *text; /* "KEY=VALUE" or "*" */
-};
-
-struct census {
-	size_t n_all;
-	size_t n_ready;
-	size_t n_serving; /* while terminating */
-	size_t n_ready_local;
-	size_t n_hinted;         /* ready ones with any hint */
-	size_t n_with_zone_hint; /* all of these are ready ones */
-	size_t n_with_node_hint;
-	size_t n_for_our_zone;
-	size_t n_for_our_node;
-	const struct record_endpoint *without_zone_hint; /* the first */
-};
-
-struct plan {
-	const struct select_input *input;
-	struct intern *strings;
-	struct census census;
-	enum topo_mode mode;
-	enum topo_state eligible; /* TOPO_READY, or TOPO_SERVING in the fallback */
-	bool only_local;
-	struct name_list keys; /* of the two modes with keys */
-	struct domain domains[TOPO_KEYS_MAX];
-	size_t n_domains;
-};
-
-__attribute__((format(printf, 2, 3))) static const char *say(
-	struct intern *strings, const char *format, ...)
-{
-	va_list args;
-	va_start(args, format);
-	char *text = arena_xvprintf(format, args);
-	va_end(args);
-	const char *kept = intern_string(strings, text);
-	free(text);
-	return kept;
-}
 
 enum topo_state select_state(const struct record_endpoint *endpoint)
 {
@@ -103,7 +57,7 @@ static bool name_list_has(const struct name_list *list, const char *name)
 	return false;
 }
 
-static bool is_local(const struct place *place, const struct record_endpoint *e)
+bool plan_is_local(const struct place *place, const struct record_endpoint *e)
 {
 	return place->node && e->node && !strcmp(place->node, e->node);
 }
@@ -114,7 +68,7 @@ static void count_ready(const struct place *place, const struct record_endpoint 
 	bool has_zone = endpoint->zone_hints.n_items > 0;
 	bool has_node = endpoint->node_hints.n_items > 0;
 	census->n_ready++;
-	census->n_ready_local += is_local(place, endpoint);
+	census->n_ready_local += plan_is_local(place, endpoint);
 	census->n_hinted += has_zone || has_node;
 	census->n_with_zone_hint += has_zone;
 	census->n_with_node_hint += has_node;
@@ -144,7 +98,7 @@ static enum topo_mode choose_mode(
 	const struct select_input *input, const struct census *census)
 {
 	const struct record_service *service = input->service;
-	if (service && service->local && !input->headless)
+	if (service && service->local)
 		return TOPO_MODE_LOCAL;
 	if (service && service->keys.n_items > 0)
 		return TOPO_MODE_KEYS;
@@ -162,7 +116,7 @@ static void add_domain(
 	struct domain *domain = &plan->domains[plan->n_domains++];
 	*domain = (struct domain){kind, key, value, "*"};
 	if (key)
-		domain->text = say(plan->strings, "%s=%s", key, value);
+		domain->text = plan_say(plan->strings, "%s=%s", key, value);
 }
 
 /* Keys that our node lacks are passed over; with no label known at all only "*" is left,
@@ -236,7 +190,8 @@ static bool is_eligible(const struct plan *plan, const struct select_candidate *
 {
 	return !candidate->other_family &&
 	       select_state(candidate->record) == plan->eligible &&
-	       (!plan->only_local || is_local(plan->input->place, candidate->record));
+	       (!plan->only_local ||
+		       plan_is_local(plan->input->place, candidate->record));
 }
 
 static bool domain_takes(const struct plan *plan, const struct domain *domain,
@@ -257,30 +212,13 @@ static bool domain_takes(const struct plan *plan, const struct domain *domain,
 	return true;
 }
 
-static const char *why_in_tier(
-	const struct plan *plan, const struct domain *domain, const char *nearest)
-{
-	const char *rest = plan->eligible == TOPO_SERVING
-				   ? ", serving while it terminates, as nothing is ready"
-				   : "";
-	const char *what = "any";
-	if (domain->kind == DOMAIN_NODE_HINT || domain->kind == DOMAIN_ZONE_HINT)
-		what = say(plan->strings, "hinted for %s", domain->text);
-	else if (domain->key)
-		what = say(plan->strings, "in %s", domain->text);
-	if (!nearest)
-		return say(plan->strings, "%s%s", what, rest);
-	return say(plan->strings, "%s%s; only when none of %s can be connected", what,
-		rest, nearest);
-}
-
 static void assign_tiers(struct plan *plan, struct select_candidate *candidates,
 	size_t n_candidates, struct select_result *out)
 {
 	for (size_t d = 0; d < plan->n_domains; d++) {
 		const struct domain *domain = &plan->domains[d];
 		const char *nearest = out->n_tiers ? out->domains[0] : NULL;
-		const char *why = why_in_tier(plan, domain, nearest);
+		const char *why = reason_in_tier(plan, domain, nearest);
 		bool is_empty = true;
 		for (size_t i = 0; i < n_candidates; i++) {
 			struct select_candidate *candidate = &candidates[i];
@@ -295,108 +233,6 @@ static void assign_tiers(struct plan *plan, struct select_candidate *candidates,
 		if (!is_empty)
 			out->domains[out->n_tiers++] = domain->text;
 	}
-}
-
-static const char *why_never(
-	const struct plan *plan, const struct select_candidate *candidate)
-{
-	enum topo_state state = select_state(candidate->record);
-	if (candidate->other_family)
-		return "other address family than the one the service is reached by";
-	if (state == TOPO_UNREADY)
-		return "not ready";
-	if (state == TOPO_TERMINATING)
-		return "terminating and no longer serving";
-	if (plan->only_local && !is_local(plan->input->place, candidate->record))
-		return "not on this node";
-	if (state == TOPO_SERVING && plan->eligible == TOPO_READY)
-		return plan->census.n_ready > 0
-			       ? "terminating, and others are ready"
-			       : "terminating, which topology keys do not fall back to";
-	return "in none of the domains that the keys allow";
-}
-
-static const char *join_keys(const struct plan *plan)
-{
-	const char *text = "";
-	for (size_t i = 0; i < plan->keys.n_items; i++)
-		text = say(plan->strings, "%s%s%s", text, i ? ", " : "",
-			plan->keys.items[i]);
-	return text;
-}
-
-/* The wording of the four cases is part of the product: users search for it. */
-static const char *reason_of_none(const struct plan *plan)
-{
-	const struct census *census = &plan->census;
-	if (census->n_all == 0)
-		return "service has no ready endpoint: it has no endpoints";
-	if (plan->only_local && census->n_ready + census->n_serving > 0)
-		return plan->input->place->node ? "no endpoint on this node "
-						  "(internalTrafficPolicy is Local)"
-						: "no endpoint on this node "
-						  "(internalTrafficPolicy is Local): "
-						  "the name of our node is not known";
-	if (census->n_ready == 0 && (plan->mode == TOPO_MODE_KEYS || !census->n_serving))
-		return "service has no ready endpoint";
-	return say(plan->strings, "no endpoint in these domains (keys %s)%s",
-		join_keys(plan),
-		plan->input->place->labels.n_items
-			? ""
-			: ": the labels of our node are not known");
-}
-
-static const char *reason_of_hints(const struct plan *plan)
-{
-	const struct place *place = plan->input->place;
-	const struct census *census = &plan->census;
-	switch (plan->domains[0].kind) {
-	case DOMAIN_NODE_HINT:
-		return "every ready endpoint has a node hint, some for our node";
-	case DOMAIN_ZONE_HINT:
-		return "every ready endpoint has a zone hint, some for our zone";
-	default:
-		break;
-	}
-	if (census->n_hinted == 0)
-		return "no ready endpoint has a hint, so all are used";
-	if (census->without_zone_hint)
-		return say(plan->strings,
-			"ready endpoint %s has no zone hint, so all are used",
-			census->without_zone_hint->address);
-	if (!place->zone)
-		return "our zone is not known, so all are used";
-	return say(plan->strings,
-		"no ready endpoint is hinted for our zone %s, so all are used",
-		place->zone);
-}
-
-static const char *reason_of_domain(
-	const struct plan *plan, const struct select_result *result)
-{
-	if (plan->eligible == TOPO_SERVING)
-		return plan->only_local
-			       ? "nothing on this node is ready: what serves while it "
-				 "terminates"
-			       : "nothing is ready: what serves while it terminates";
-	switch (plan->mode) {
-	case TOPO_MODE_LOCAL:
-		return "internalTrafficPolicy is Local: endpoints on this node only";
-	case TOPO_MODE_HINTS:
-	case TOPO_MODE_DISTRIBUTION:
-		return reason_of_hints(plan);
-	case TOPO_MODE_KEYS:
-	case TOPO_MODE_DEFAULT_KEYS:
-		break;
-	case TOPO_MODE_NONE:
-		return "no preference";
-	}
-	return say(plan->strings,
-		"%s is the first of the keys %s that finds an endpoint%s",
-		result->domains[0], join_keys(plan),
-		plan->input->place->labels.n_items
-			? ""
-			: "; the labels of our node are not known");
 }
 
 void select_endpoints(const struct select_input *input,
@@ -414,12 +250,12 @@ void select_endpoints(const struct select_input *input,
 	assign_tiers(&plan, candidates, n_candidates, out);
 	for (size_t i = 0; i < n_candidates; i++) {
 		if (candidates[i].tier == TOPO_TIER_NEVER)
-			candidates[i].why = why_never(&plan, &candidates[i]);
+			candidates[i].why = reason_never(&plan, &candidates[i]);
 	}
 
 	out->mode = plan.mode;
 	out->reason = out->n_tiers ? reason_of_domain(&plan, out) : reason_of_none(&plan);
 	if (input->service && input->service->keys_fault)
-		out->reason =
-			say(strings, "%s; %s", out->reason, input->service->keys_fault);
+		out->reason = plan_say(
+			strings, "%s; %s", out->reason, input->service->keys_fault);
 }

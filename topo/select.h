@@ -6,11 +6,22 @@
  * Knows nothing of ports, slices or snapshots; topo_build asks it once per port.
  *
  * The first that applies decides:
- *   internalTrafficPolicy: Local   endpoints on our node, never others
- *   the service's topology keys    the first key with a match among ready endpoints
- *   hints, trafficDistribution     hinted for our node, else for our zone, else all; a
- *                                  kind of hint counts only if every ready endpoint has
- * it default keys                   like the service's own
+ * - internalTrafficPolicy: Local: endpoints on our node, never others.
+ * - The service's own topology keys: the first key with a match among ready endpoints.
+ * - Hints, trafficDistribution: those hinted for our node, else for our zone, else all; a
+ *   kind of hint counts only if every ready endpoint has one.
+ * - Default keys: like the service's own.
+ *
+ * When nothing is ready (with Local: nothing on our node), those that still serve while
+ * they terminate take the place of the ready ones; not with the service's own topology
+ * keys, which never had that. Default keys go on choosing among them.
+ *
+ * Where Kubernetes says nothing, or says it of something that we are not:
+ * - A headless service has no internalTrafficPolicy and its hints are not used, as in
+ *   kube-proxy; topology keys do apply, because we route by name and not by address.
+ * - The annotation topology-mode is not read, as kube-proxy reads it no more.
+ * - Invalid topology keys are ignored, and the reason says so.
+ * - Keys other than hostname and zone are looked up in the Node objects that we have.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -118,9 +118,9 @@ static char *put_object(struct topo_store *store, const cJSON *object,
 	char *fault;
 	if (!record_identify(object, defaults, &head))
 		return NULL;
-	static const char *const kinds[] = {"EndpointSlice", "Service", "Node"};
-	char *where = arena_xprintf("%s%s %.64s%s%.253s", place, kinds[head.kind],
-		head.namespace_, *head.namespace_ ? "/" : "", head.name);
+	char *where =
+		arena_xprintf("%s%s %.64s%s%.253s", place, record_kind_name(head.kind),
+			head.namespace_, *head.namespace_ ? "/" : "", head.name);
 	struct record *record = record_parse(object, defaults, where, report, &fault);
 	if (record) {
 		table_put(&store->tables[head.kind], record);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Intrusive doubly linked lists. A zeroed node is in no list; a head is a node that points
- * to itself. Unlinking a node that is in no list does nothing.
+ * Intrusive doubly linked lists. A zeroed node is in no list; a head is a node that
+ * points to itself. Unlinking a node that is in no list does nothing.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,12 +11,11 @@ struct list {
 	struct list *prev, *next;
 };
 
-#define container_of(ptr, type, member) \
-	((type *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* Safe against removal of the current node. */
-#define list_each_safe(node, following, head) \
-	for (struct list *node = (head)->next, *following = node->next; node != (head); \
+#define list_each_safe(node, following, head)                                            \
+	for (struct list *node = (head)->next, *following = node->next; node != (head);  \
 		node = following, following = node->next)
 
 static inline void list_init(struct list *head)

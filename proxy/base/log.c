@@ -29,7 +29,8 @@ static struct {
 	int fd;
 	unsigned long n_dropped;
 	pthread_mutex_t lock;
-} sink = {.level = LOG_INFO, .must_poll = true, .fd = 2, .lock = PTHREAD_MUTEX_INITIALIZER};
+} sink = {
+	.level = LOG_INFO, .must_poll = true, .fd = 2, .lock = PTHREAD_MUTEX_INITIALIZER};
 
 struct line {
 	char text[LOG_LINE_MAX];
@@ -119,8 +120,8 @@ static void put_key(struct line *line, const char *key, size_t len)
 	}
 }
 
-static void put_string(struct line *line, const char *key, size_t key_len,
-	const char *value, size_t len)
+static void put_string(
+	struct line *line, const char *key, size_t key_len, const char *value, size_t len)
 {
 	/* The ends of the line must fit whatever the value is. */
 	if (line->len + key_len + 32 > sizeof(line->text))
@@ -152,9 +153,11 @@ static void put_pairs(struct line *line, const char *pairs, va_list args)
 			if (equals[spec_len] == 'd' && spec_len == 2)
 				snprintf(number, sizeof(number), "%d", va_arg(args, int));
 			else if (spec_len == 2)
-				snprintf(number, sizeof(number), "%u", va_arg(args, unsigned));
+				snprintf(number, sizeof(number), "%u",
+					va_arg(args, unsigned));
 			else if (equals[spec_len] == 'd')
-				snprintf(number, sizeof(number), "%ld", va_arg(args, long));
+				snprintf(number, sizeof(number), "%ld",
+					va_arg(args, long));
 			else
 				snprintf(number, sizeof(number), "%lu",
 					va_arg(args, unsigned long));
@@ -196,7 +199,8 @@ static void write_line(struct line *line)
 		write(sink.fd, line->text, line->len) < 0) {
 		sink.n_dropped++;
 	} else if (sink.n_dropped > 0) {
-		int len = snprintf(number, sizeof(number), "dropped=%lu\n", sink.n_dropped);
+		int len =
+			snprintf(number, sizeof(number), "dropped=%lu\n", sink.n_dropped);
 
 		if (!sink.json && write(sink.fd, number, (size_t)len) > 0)
 			sink.n_dropped = 0;
@@ -204,7 +208,8 @@ static void write_line(struct line *line)
 	pthread_mutex_unlock(&sink.lock);
 }
 
-void log_at(enum log_level level, const char *tag, const char *event, const char *pairs, ...)
+void log_at(
+	enum log_level level, const char *tag, const char *event, const char *pairs, ...)
 {
 	static const char *const names[] = {"error", "warn", "info", "debug"};
 	struct line line;

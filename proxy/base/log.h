@@ -20,5 +20,5 @@ bool log_enabled(enum log_level level);
  * an equals sign and one conversion out of %s %d %u %zu %lu %ld %.*s. A NULL string is
  * left out with its key.
  */
-void log_at(enum log_level level, const char *tag, const char *event, const char *pairs, ...)
-	__attribute__((format(printf, 4, 5)));
+void log_at(enum log_level level, const char *tag, const char *event, const char *pairs,
+	...) __attribute__((format(printf, 4, 5)));

@@ -13,7 +13,7 @@
  */
 struct chunk {
 	struct list node;
-	void *free;       /* singly linked through the objects */
+	void *free; /* singly linked through the objects */
 	uint32_t n_used;
 	uint32_t n_fresh; /* objects cut so far */
 	uint32_t n_max;
@@ -30,7 +30,8 @@ struct chunk {
 void slab_init(struct slab *slab, size_t size, size_t chunk_bytes)
 {
 	assert((chunk_bytes & (chunk_bytes - 1)) == 0);
-	*slab = (struct slab){.size = (size + 15) & ~(size_t)15, .chunk_bytes = chunk_bytes};
+	*slab = (struct slab){
+		.size = (size + 15) & ~(size_t)15, .chunk_bytes = chunk_bytes};
 	assert(slab->size * 4 + CHUNK_HEADER <= chunk_bytes);
 	list_init(&slab->open);
 	list_init(&slab->full);

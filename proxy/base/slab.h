@@ -13,7 +13,7 @@ struct slab {
 	size_t chunk_bytes; /* a power of two */
 	struct list open;   /* chunks with at least one free object */
 	struct list full;
-	unsigned n_empty;   /* chunks in `open` with no object in use */
+	unsigned n_empty; /* chunks in `open` with no object in use */
 };
 
 /* chunk_bytes is a power of two that holds at least four objects. */

@@ -18,8 +18,8 @@
 #include "flow/http_request.h"
 #include "flow/relay.h"
 
-#define LINGER_MS       5000
-#define READS_PER_TURN  4
+#define LINGER_MS      5000
+#define READS_PER_TURN 4
 
 static void on_ready(struct stream *stream);
 static void on_deferred(struct deferred *deferred);
@@ -29,7 +29,8 @@ static void read_requests(struct client *client);
 
 static bool has_room(struct worker *worker)
 {
-	return atomic_load(&worker->shared->n_downstream) < worker->shared->max_downstream;
+	return atomic_load(&worker->shared->n_downstream) <
+	       worker->shared->max_downstream;
 }
 
 static void count_state(struct client *client, int change)
@@ -57,7 +58,8 @@ bool client_on_accept(struct listener *listener, int fd, const union address *pe
 	struct client *client = slab_alloc(&worker->client_slab);
 
 	if (client)
-		*client = (struct client){.worker = worker, .front = door->front, .peer = *peer};
+		*client = (struct client){
+			.worker = worker, .front = door->front, .peer = *peer};
 	if (!client || stream_open(&client->stream, &worker->loop, fd, on_ready) != 0) {
 		slab_free(&worker->client_slab, client);
 		close(fd);
@@ -178,7 +180,8 @@ static void discard(struct client *client)
 	struct loop *loop = &client->worker->loop;
 
 	for (int i = 0; i < READS_PER_TURN && client->stream.readable; i++) {
-		ssize_t n = stream_read(&client->stream, loop->scratch, loop->scratch_bytes);
+		ssize_t n =
+			stream_read(&client->stream, loop->scratch, loop->scratch_bytes);
 
 		if (n == -EAGAIN)
 			break;
@@ -341,12 +344,11 @@ static bool is_between_requests(const struct client *client)
 
 void clients_close_idle(struct worker *worker, enum direction direction)
 {
-	list_each_safe(node, next, &worker->clients)
-	{
+	list_each_safe (node, next, &worker->clients) {
 		struct client *client = container_of(node, struct client, node);
 
-		if (client_direction(client) == direction && is_between_requests(client) &&
-			stream_peek(&client->stream) <= 0)
+		if (client_direction(client) == direction &&
+			is_between_requests(client) && stream_peek(&client->stream) <= 0)
 			client_linger(client);
 	}
 }

@@ -25,12 +25,12 @@ struct client {
 	struct deadline deadline; /* idle, header or linger */
 	struct deferred deferred;
 	struct lifetime life;
-	struct buf *in;           /* bytes that came and were not used yet */
+	struct buf *in; /* bytes that came and were not used yet */
 	struct head_scan scan;
 	union address peer;
 	uint64_t id;
-	uint8_t state;            /* enum client_state */
-	bool in_is_partial;       /* `in` holds a part of a head: more must come */
+	uint8_t state;      /* enum client_state */
+	bool in_is_partial; /* `in` holds a part of a head: more must come */
 	bool dropped;
 };
 
@@ -53,7 +53,8 @@ void client_drop(struct client *client, bool reset);
 /* Whether this connection is to end with the current response, and why. */
 bool client_retires(const struct client *client, enum recycle_reason *reason);
 
-/* While the exchange does not read: whether the peer has gone for good (not FIN alone). */
+/* While the exchange does not read: whether the peer has gone for good (not FIN alone).
+ */
 bool client_is_gone(struct client *client);
 
 /* Ends the connections that are between two requests (drain). */

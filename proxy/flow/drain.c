@@ -29,8 +29,7 @@ void drain_add_status(struct worker *worker, struct drain_status *status)
 
 void drain_cut_off(struct worker *worker, unsigned *n_cut)
 {
-	list_each_safe(node, next, &worker->clients)
-	{
+	list_each_safe (node, next, &worker->clients) {
 		struct client *client = container_of(node, struct client, node);
 
 		if (client->exchange) {

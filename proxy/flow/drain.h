@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * A worker's part in a drain; when each step comes is the main thread's to say (drain.c in
- * proxy/). All of it runs on the worker's thread.
+ * A worker's part in a drain; when each step comes is the main thread's to say (drain.c
+ * in proxy/). All of it runs on the worker's thread.
  */
 #include "flow/worker.h"
 
@@ -13,9 +13,9 @@ void drain_begin(struct worker *worker);
 void drain_close_doors(struct worker *worker);
 
 struct drain_status {
-	uint32_t inbound;           /* inbound connections that are still open */
+	uint32_t inbound; /* inbound connections that are still open */
 	uint32_t outbound_in_flight;
-	uint32_t outbound_open;     /* downstream connections of the application */
+	uint32_t outbound_open; /* downstream connections of the application */
 };
 
 /* Adds this worker's numbers. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- *   create -> dispatch -> (wait for addresses) -> dial or reuse -> send -> response -> end
- *                ^                                   |       |
+ *   create -> dispatch -> (wait for addresses) -> dial or reuse -> send -> response ->
+ * end ^                                   |       |
  *                +------- attempt failed, safe ------+-------+
  *
  * What a failed attempt may lead to is one table (retry_rules), consulted in one place.
@@ -118,8 +118,7 @@ static void send_or_relay(struct exchange *exchange)
 {
 	if (exchange->is_tcp)
 		exchange_start_tunnel(exchange);
-	else if (exchange->method == METHOD_CONNECT &&
-		exchange->direction == OUTBOUND)
+	else if (exchange->method == METHOD_CONNECT && exchange->direction == OUTBOUND)
 		http_connect_established(exchange);
 	else
 		http_request_send(exchange);
@@ -155,7 +154,8 @@ void exchange_dispatch(struct exchange *exchange)
 		return;
 	}
 	attach(exchange, endpoint);
-	if (!exchange->is_tcp && !exchange->fresh_only && exchange->method != METHOD_CONNECT)
+	if (!exchange->is_tcp && !exchange->fresh_only &&
+		exchange->method != METHOD_CONNECT)
 		exchange->upstream =
 			upstream_take_idle(endpoint, exchange, !exchange->idempotent);
 	if (exchange->upstream) {
@@ -180,13 +180,17 @@ static const struct retry_rule {
 	uint8_t outcome;
 	uint8_t reason;
 } retry_rules[] = {
-	[ATTEMPT_NOT_CONNECTED] = {true, true, OUTCOME_connect_failed, RETRY_connect_failed},
-	[ATTEMPT_TIMED_OUT] = {true, true, OUTCOME_connect_timeout, RETRY_connect_timeout},
-	[ATTEMPT_NO_RESOURCES] = {false, false, OUTCOME_no_resources, RETRY_connect_failed},
+	[ATTEMPT_NOT_CONNECTED] = {true, true, OUTCOME_connect_failed,
+		RETRY_connect_failed},
+	[ATTEMPT_TIMED_OUT] = {true, true, OUTCOME_connect_timeout,
+		RETRY_connect_timeout},
+	[ATTEMPT_NO_RESOURCES] = {false, false, OUTCOME_no_resources,
+		RETRY_connect_failed},
 	[ATTEMPT_CLOSED_UNSEEN] = {true, false, OUTCOME_upstream_closed,
 		RETRY_connection_was_closed},
 	[ATTEMPT_DIED] = {false, true, OUTCOME_upstream_closed, RETRY_upstream_died},
-	[ATTEMPT_NOT_PROCESSED] = {true, true, OUTCOME_connect_failed, RETRY_not_processed},
+	[ATTEMPT_NOT_PROCESSED] = {true, true, OUTCOME_connect_failed,
+		RETRY_not_processed},
 };
 
 static bool is_excluded(const struct exchange *exchange, const struct endpoint *endpoint)
@@ -199,7 +203,8 @@ static bool is_excluded(const struct exchange *exchange, const struct endpoint *
 
 static void exclude(struct exchange *exchange, const struct endpoint *endpoint)
 {
-	if (exchange->tried.n_items < BALANCE_EXCLUDED_MAX && !is_excluded(exchange, endpoint))
+	if (exchange->tried.n_items < BALANCE_EXCLUDED_MAX &&
+		!is_excluded(exchange, endpoint))
 		exchange->tried.items[exchange->tried.n_items++] = &endpoint->balance;
 }
 
@@ -224,13 +229,13 @@ void exchange_attempt_failed(struct exchange *exchange, enum attempt_failure fai
 	bool was_reused = exchange->upstream && exchange->upstream->reused;
 	bool blames = rule->blames && !(was_reused && failure == ATTEMPT_DIED);
 	bool may_retry = exchange->complete_request_held && !exchange->head_sent &&
-		failure != ATTEMPT_NO_RESOURCES &&
-		exchange->tried.n_items < BALANCE_EXCLUDED_MAX &&
-		(rule->any_method || exchange->idempotent);
+			 failure != ATTEMPT_NO_RESOURCES &&
+			 exchange->tried.n_items < BALANCE_EXCLUDED_MAX &&
+			 (rule->any_method || exchange->idempotent);
 
 	if (blames) {
-		balance_report_failure(&endpoint->balance, failure != ATTEMPT_DIED, clock_ms(),
-			rng_next(&worker->loop.rng));
+		balance_report_failure(&endpoint->balance, failure != ATTEMPT_DIED,
+			clock_ms(), rng_next(&worker->loop.rng));
 		exclude(exchange, endpoint);
 	}
 	exchange->failure = rule->outcome;
@@ -300,9 +305,9 @@ static void count(struct exchange *exchange, enum outcome outcome)
 {
 	struct worker *worker = exchange->worker;
 	uint64_t took_us = clock_us() - exchange->started_us;
-	struct tally *tally = exchange->target
-		? exchange->target->tally
-		: tally_of(&worker->tallies, exchange->direction, "none");
+	struct tally *tally = exchange->target ? exchange->target->tally
+					       : tally_of(&worker->tallies,
+							 exchange->direction, "none");
 	uint16_t code = exchange->status;
 
 	if (outcome == OUTCOME_client_closed && !exchange->head_sent)
@@ -325,8 +330,8 @@ void exchange_end(struct exchange *exchange, enum outcome outcome)
 	struct worker *worker = exchange->worker;
 	struct client *client = exchange->client;
 	bool keep = outcome == OUTCOME_completed && exchange->upstream &&
-		exchange->upstream_persists && exchange->request_body.done &&
-		!exchange->upload_broken;
+		    exchange->upstream_persists && exchange->request_body.done &&
+		    !exchange->upload_broken;
 
 	count(exchange, outcome);
 	detach(exchange, keep);
@@ -411,7 +416,7 @@ void exchange_upstream_died(struct exchange *exchange)
 {
 	const struct upstream *upstream = exchange->upstream;
 	bool seen = !upstream->reused || !upstream->stream.at_eof ||
-		stream_peer_took_any(&upstream->stream, upstream->n_written);
+		    stream_peer_took_any(&upstream->stream, upstream->n_written);
 
 	exchange_attempt_failed(exchange, seen ? ATTEMPT_DIED : ATTEMPT_CLOSED_UNSEEN);
 }
@@ -449,7 +454,8 @@ void exchange_on_upstream(struct exchange *exchange)
 	if (!exchange->sent)
 		return;
 	if (!exchange->request_body.done && !exchange->upload_broken &&
-		!stream_is_blocked(&upstream->stream) && exchange->client->stream.readable) {
+		!stream_is_blocked(&upstream->stream) &&
+		exchange->client->stream.readable) {
 		/* Ends the exchange when the body is bad or the client has gone. */
 		if (!http_request_pump(exchange))
 			return;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * One request and its response, or one tunnel: from the moment the client's intent is known
- * to the moment the outcome is. It joins a client, a target and, one after the other, the
- * upstream connections that are tried.
+ * One request and its response, or one tunnel: from the moment the client's intent is
+ * known to the moment the outcome is. It joins a client, a target and, one after the
+ * other, the upstream connections that are tried.
  *
  * The request is held as it was sent until the response begins, so that it can be sent
  * again where the rules allow that (spec "Replays"; RFC 9110 section 9.2.2).
@@ -24,8 +24,8 @@ struct exchange {
 	struct target *target;
 	struct endpoint *endpoint; /* counted in flight there */
 	struct upstream *upstream;
-	struct deferred waiter;    /* for addresses, or to go on with a tunnel */
-	struct buf *request;       /* the head without its empty line, then body bytes */
+	struct deferred waiter; /* for addresses, or to go on with a tunnel */
+	struct buf *request;    /* the head without its empty line, then body bytes */
 	uint32_t head_len;
 	struct body request_body, response_body;
 	struct balance_excluded tried;
@@ -39,21 +39,21 @@ struct exchange {
 	uint8_t method;            /* enum exchange_method */
 	uint8_t failure;           /* enum outcome of the last attempt that failed */
 
-	bool ended;                /* freed with this turn */
+	bool ended; /* freed with this turn */
 	bool is_tcp;
 	bool tunnel;
-	bool idempotent;           /* RFC 9110 section 9.2.2 */
+	bool idempotent;            /* RFC 9110 section 9.2.2 */
 	bool complete_request_held; /* request is all that was sent so far */
-	bool sent;                 /* on the current upstream connection */
-	bool upload_broken;        /* the upstream takes no more of the body */
+	bool sent;                  /* on the current upstream connection */
+	bool upload_broken;         /* the upstream takes no more of the body */
 	bool client_is_1_0;
 	bool client_keeps_alive;
 	bool wants_upgrade;
-	bool head_sent;            /* the final response head has gone to the client */
-	bool persist;              /* the client connection stays after the response */
+	bool head_sent; /* the final response head has gone to the client */
+	bool persist;   /* the client connection stays after the response */
 	bool upstream_persists;
-	bool dechunk;              /* a chunked response goes to a HTTP/1.0 client */
-	bool fresh_only;           /* no pooled connection for the next attempt */
+	bool dechunk;    /* a chunked response goes to a HTTP/1.0 client */
+	bool fresh_only; /* no pooled connection for the next attempt */
 };
 
 /* A new exchange of the client; NULL without memory. */
@@ -62,7 +62,8 @@ struct exchange *exchange_create(struct client *client);
 /* A plain TCP connection: dials at once, whoever speaks first. */
 void exchange_begin_tcp(struct client *client);
 
-/* Finds an endpoint and a connection and sends the request; comes back when it has to wait. */
+/* Finds an endpoint and a connection and sends the request; comes back when it has to
+ * wait. */
 void exchange_dispatch(struct exchange *exchange);
 
 /*
@@ -70,12 +71,12 @@ void exchange_dispatch(struct exchange *exchange);
  * within the budget, else answers. The upstream connection, if any, has been dropped.
  */
 enum attempt_failure {
-	ATTEMPT_NOT_CONNECTED,   /* nothing could be sent */
-	ATTEMPT_TIMED_OUT,       /* the same, after NIGH_CONNECT_TIMEOUT */
-	ATTEMPT_NO_RESOURCES,    /* our own lack */
-	ATTEMPT_CLOSED_UNSEEN,   /* a reused connection that the peer had closed before */
-	ATTEMPT_DIED,            /* the request was sent, no answer came */
-	ATTEMPT_NOT_PROCESSED,   /* the peer's sidecar says so */
+	ATTEMPT_NOT_CONNECTED, /* nothing could be sent */
+	ATTEMPT_TIMED_OUT,     /* the same, after NIGH_CONNECT_TIMEOUT */
+	ATTEMPT_NO_RESOURCES,  /* our own lack */
+	ATTEMPT_CLOSED_UNSEEN, /* a reused connection that the peer had closed before */
+	ATTEMPT_DIED,          /* the request was sent, no answer came */
+	ATTEMPT_NOT_PROCESSED, /* the peer's sidecar says so */
 };
 void exchange_attempt_failed(struct exchange *exchange, enum attempt_failure failure);
 
@@ -89,7 +90,8 @@ bool exchange_can_go_elsewhere(const struct exchange *exchange);
 /* Answers in nigh's own name; detail may be NULL. Ends the exchange. */
 void exchange_answer(struct exchange *exchange, enum outcome outcome, const char *detail);
 
-/* Ends it: counts, logs, frees; the upstream connection is kept if it is good for more. */
+/* Ends it: counts, logs, frees; the upstream connection is kept if it is good for more.
+ */
 void exchange_end(struct exchange *exchange, enum outcome outcome);
 
 /* From here on bytes are relayed both ways. */

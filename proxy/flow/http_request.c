@@ -13,8 +13,8 @@
 #include "base/text.h"
 #include "http/authority.h"
 
-#define PUMP_ROUNDS  4
-#define HTTP_PORT    80
+#define PUMP_ROUNDS 4
+#define HTTP_PORT   80
 
 /* What begin learns of a request before it can be forwarded. */
 struct intent {
@@ -29,7 +29,12 @@ struct intent {
 static void read_facts(struct exchange *exchange, const struct head *head)
 {
 	static const char *const idempotent[] = {
-		"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE",
+		"GET",
+		"HEAD",
+		"OPTIONS",
+		"PUT",
+		"DELETE",
+		"TRACE",
 	};
 
 	if (str_is(head->method, STR("HEAD")))
@@ -41,8 +46,10 @@ static void read_facts(struct exchange *exchange, const struct head *head)
 			exchange->idempotent = true;
 	exchange->client_is_1_0 = head->minor == 0;
 	exchange->client_keeps_alive = head_keeps_alive(head);
-	/* h2c would leave HTTP/1 behind our back; the server simply goes on in HTTP/1.1. */
-	exchange->wants_upgrade = head->minor >= 1 && head->says_upgrade &&
+	/* h2c would leave HTTP/1 behind our back; the server simply goes on in HTTP/1.1.
+	 */
+	exchange->wants_upgrade =
+		head->minor >= 1 && head->says_upgrade &&
 		head->n_of[FIELD_UPGRADE] == 1 &&
 		!str_is_nocase(head->last[FIELD_UPGRADE]->value, STR("h2c"));
 }
@@ -51,7 +58,8 @@ static void keep_trace(struct exchange *exchange, const struct head *head)
 {
 	size_t len = head->method.len + 1 + head->target.len;
 
-	if (exchange->worker->config->access_log == CONFIG_ACCESS_OFF || !head->method.ptr)
+	if (exchange->worker->config->access_log == CONFIG_ACCESS_OFF ||
+		!head->method.ptr)
 		return;
 	exchange->trace = strndup(head->method.ptr, len < 512 ? len : 512);
 }
@@ -92,12 +100,15 @@ static bool understand(struct exchange *exchange, struct intent *intent)
 			head->problem);
 		return false;
 	}
-	intent->form =
-		target_parse(head->method, head->target, &intent->authority, &intent->origin);
-	problem = intent->form == TARGET_BAD ? "a malformed request target" : check_host(intent);
-	if (!problem && exchange->method == METHOD_CONNECT && !exchange->request_body.done)
+	intent->form = target_parse(
+		head->method, head->target, &intent->authority, &intent->origin);
+	problem = intent->form == TARGET_BAD ? "a malformed request target"
+					     : check_host(intent);
+	if (!problem && exchange->method == METHOD_CONNECT &&
+		!exchange->request_body.done)
 		problem = "CONNECT with a body";
-	if (!problem && body_skim(&exchange->request_body, intent->body, &used) == BODY_BAD)
+	if (!problem &&
+		body_skim(&exchange->request_body, intent->body, &used) == BODY_BAD)
 		problem = exchange->request_body.problem;
 	if (problem) {
 		exchange_answer(exchange, OUTCOME_bad_request, problem);
@@ -130,8 +141,8 @@ static bool find_target(struct exchange *exchange, const struct intent *intent)
 			"neither the request target nor Host says where to");
 		return false;
 	} else {
-		exchange->target = target_for_host(client->worker, OUTBOUND, to->host,
-			to->port_number, HTTP_PORT);
+		exchange->target = target_for_host(
+			client->worker, OUTBOUND, to->host, to->port_number, HTTP_PORT);
 	}
 	if (!exchange->target) {
 		exchange_answer(exchange, OUTCOME_no_resources, NULL);
@@ -158,7 +169,8 @@ static void emit_request_line(struct text *out, const struct intent *intent)
 
 	text_add(out, head->method);
 	text_add(out, STR(" "));
-	if (is_absolute && intent->origin.len == 0 && str_is(head->method, STR("OPTIONS")))
+	if (is_absolute && intent->origin.len == 0 &&
+		str_is(head->method, STR("OPTIONS")))
 		text_add(out, STR("*"));
 	else if (is_absolute && (intent->origin.len == 0 || *intent->origin.ptr == '?'))
 		text_add(out, STR("/"));
@@ -170,15 +182,15 @@ static void emit_request_line(struct text *out, const struct intent *intent)
  * Host stays as received, unless the target says it in its place; one is made where an
  * HTTP/1.0 client gave none, because HTTP/1.1 needs it.
  */
-static void emit_host(struct text *out, const struct exchange *exchange,
-	const struct intent *intent)
+static void emit_host(
+	struct text *out, const struct exchange *exchange, const struct intent *intent)
 {
 	if (intent->form == TARGET_ABSOLUTE || intent->form == TARGET_AUTHORITY)
 		add_line(out, STR("Host"), intent->authority.text);
 	else if (!intent->has_host)
-		add_line(out, STR("Host"), exchange->target->host
-				? str_of(exchange->target->host)
-				: STR(""));
+		add_line(out, STR("Host"),
+			exchange->target->host ? str_of(exchange->target->host)
+					       : STR(""));
 }
 
 static void emit_forwarded(
@@ -190,9 +202,11 @@ static void emit_forwarded(
 
 	if (!head->last[FIELD_X_FORWARDED_FOR] || head->last[FIELD_X_FORWARDED_FOR]->drop)
 		add_line(out, STR("X-Forwarded-For"), peer);
-	if (!head->last[FIELD_X_FORWARDED_PROTO] || head->last[FIELD_X_FORWARDED_PROTO]->drop)
+	if (!head->last[FIELD_X_FORWARDED_PROTO] ||
+		head->last[FIELD_X_FORWARDED_PROTO]->drop)
 		add_line(out, STR("X-Forwarded-Proto"), STR("http"));
-	if (intent->authority.text.len > 0 && (!head->last[FIELD_X_FORWARDED_HOST] ||
+	if (intent->authority.text.len > 0 &&
+		(!head->last[FIELD_X_FORWARDED_HOST] ||
 			head->last[FIELD_X_FORWARDED_HOST]->drop))
 		add_line(out, STR("X-Forwarded-Host"), intent->authority.text);
 }
@@ -212,9 +226,10 @@ static bool is_forwarded(const struct exchange *exchange, const struct intent *i
 	}
 }
 
-/* The fields as they came, less those of this hop, plus ours. No empty line at the end. */
-static void emit_head(struct text *out, const struct exchange *exchange,
-	const struct intent *intent)
+/* The fields as they came, less those of this hop, plus ours. No empty line at the end.
+ */
+static void emit_head(
+	struct text *out, const struct exchange *exchange, const struct intent *intent)
 {
 	const struct head *head = intent->head;
 	bool is_inbound = exchange->direction == INBOUND;
@@ -228,11 +243,13 @@ static void emit_head(struct text *out, const struct exchange *exchange,
 
 		if (!is_forwarded(exchange, intent, field))
 			continue;
-		text_add(out, (struct str){field->name.ptr, (size_t)(end - field->name.ptr)});
+		text_add(out,
+			(struct str){field->name.ptr, (size_t)(end - field->name.ptr)});
 		if (is_inbound && field == head->last[FIELD_X_FORWARDED_FOR]) {
 			text_add(out, STR(", "));
-			text_add(out, (struct str){ip, address_print_ip(&exchange->client->peer,
-							       ip, sizeof(ip))});
+			text_add(out,
+				(struct str){ip, address_print_ip(&exchange->client->peer,
+							 ip, sizeof(ip))});
 		}
 		text_add(out, STR("\r\n"));
 	}
@@ -430,7 +447,8 @@ static bool pump_once(struct exchange *exchange)
 		exchange->upload_broken = true;
 		upstream->stream.readable = true;
 	}
-	if (!buf_append(&worker->loop.bufs, &client->in, bytes.ptr + used, bytes.len - used)) {
+	if (!buf_append(&worker->loop.bufs, &client->in, bytes.ptr + used,
+		    bytes.len - used)) {
 		client_drop(client, true);
 		return false;
 	}
@@ -454,10 +472,12 @@ bool http_request_pump(struct exchange *exchange)
 	if (exchange->request_body.done)
 		await_response(exchange);
 	else if (!exchange->upload_broken && client->stream.readable &&
-		!stream_is_blocked(&upstream->stream))
-		loop_defer(&exchange->worker->loop, &upstream->deferred, upstream_run_deferred);
+		 !stream_is_blocked(&upstream->stream))
+		loop_defer(&exchange->worker->loop, &upstream->deferred,
+			upstream_run_deferred);
 	if (exchange->upload_broken)
-		loop_defer(&exchange->worker->loop, &upstream->deferred, upstream_run_deferred);
+		loop_defer(&exchange->worker->loop, &upstream->deferred,
+			upstream_run_deferred);
 	return true;
 }
 

@@ -4,9 +4,9 @@
 #include "flow/exchange.h"
 
 /*
- * A head was read, or something that is none (`result`); worker->head holds it, `bytes` is
- * everything that was read, in the worker's scratch. Makes the exchange and sends it on
- * its way, or answers.
+ * A head was read, or something that is none (`result`); worker->head holds it, `bytes`
+ * is everything that was read, in the worker's scratch. Makes the exchange and sends it
+ * on its way, or answers.
  */
 void http_request_begin(struct client *client, enum head_result result, struct str bytes);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Heads are put together anew in the worker's emit buffer, bodies go out of the buffer they
- * were read into; one writev carries both. The client's connection persists only where its
- * end of the message is certain.
+ * Heads are put together anew in the worker's emit buffer, bodies go out of the buffer
+ * they were read into; one writev carries both. The client's connection persists only
+ * where its end of the message is certain.
  */
 #include "flow/http_response.h"
 
@@ -24,8 +24,8 @@ static void client_lost(struct exchange *exchange)
 /* The response cannot be completed any more: the client must not take it for whole. */
 static void cut(struct exchange *exchange, enum outcome outcome)
 {
-	bool looks_complete = exchange->response_body.kind == BODY_UNTIL_CLOSE ||
-		exchange->dechunk;
+	bool looks_complete =
+		exchange->response_body.kind == BODY_UNTIL_CLOSE || exchange->dechunk;
 	struct client *client = exchange->client;
 
 	exchange->persist = false;
@@ -50,7 +50,8 @@ static void fail(struct exchange *exchange, enum outcome outcome, const char *de
 /* The upstream has closed, or reset, the connection. */
 static void upstream_ended(struct exchange *exchange, bool clean)
 {
-	if (exchange->head_sent && exchange->response_body.kind == BODY_UNTIL_CLOSE && clean) {
+	if (exchange->head_sent && exchange->response_body.kind == BODY_UNTIL_CLOSE &&
+		clean) {
 		exchange->upstream_persists = false;
 		exchange_end(exchange, OUTCOME_completed);
 	} else if (exchange->head_sent) {
@@ -103,7 +104,8 @@ static bool is_forwarded(const struct exchange *exchange, const struct head *hea
 	}
 }
 
-static void emit_connection(struct text *out, struct exchange *exchange, const struct head *head)
+static void emit_connection(
+	struct text *out, struct exchange *exchange, const struct head *head)
 {
 	if (head->status == 101)
 		text_add(out, STR("Connection: Upgrade\r\n"));
@@ -118,7 +120,8 @@ static void emit_connection(struct text *out, struct exchange *exchange, const s
 		text_add(out, STR("Connection: keep-alive\r\n"));
 }
 
-static void emit_head(struct text *out, struct exchange *exchange, const struct head *head)
+static void emit_head(
+	struct text *out, struct exchange *exchange, const struct head *head)
 {
 	text_add(out, STR("HTTP/1.1 "));
 	text_add_u64(out, head->status);
@@ -130,7 +133,8 @@ static void emit_head(struct text *out, struct exchange *exchange, const struct 
 
 		if (!is_forwarded(exchange, head, field))
 			continue;
-		text_add(out, (struct str){field->name.ptr, (size_t)(end - field->name.ptr)});
+		text_add(out,
+			(struct str){field->name.ptr, (size_t)(end - field->name.ptr)});
 		text_add(out, STR("\r\n"));
 	}
 	emit_connection(out, exchange, head);
@@ -144,14 +148,15 @@ static void decide_persistence(struct exchange *exchange, const struct head *hea
 	enum recycle_reason reason;
 
 	exchange->upstream_persists = head_keeps_alive(head) &&
-		exchange->response_body.kind != BODY_UNTIL_CLOSE &&
-		!exchange->upstream->is_last;
+				      exchange->response_body.kind != BODY_UNTIL_CLOSE &&
+				      !exchange->upstream->is_last;
 	exchange->response_keep_ms = keep_time(exchange->worker, head);
 	exchange->dechunk =
 		exchange->response_body.kind == BODY_CHUNKED && exchange->client_is_1_0;
 	/* A body of the request that is still under way ends with the connection. */
 	exchange->persist = exchange->client_keeps_alive && exchange->request_body.done &&
-		exchange->response_body.kind != BODY_UNTIL_CLOSE && !exchange->dechunk;
+			    exchange->response_body.kind != BODY_UNTIL_CLOSE &&
+			    !exchange->dechunk;
 	if (exchange->persist && client_retires(client, &reason)) {
 		exchange->persist = false;
 		exchange->worker->counters.recycled[DOWNSTREAM][reason]++;
@@ -170,9 +175,9 @@ static bool goes_elsewhere(struct exchange *exchange, const struct head *head)
 
 static struct str method_of(const struct exchange *exchange)
 {
-	return exchange->method == METHOD_HEAD ? STR("HEAD")
-		: exchange->method == METHOD_CONNECT ? STR("CONNECT")
-						     : STR("");
+	return exchange->method == METHOD_HEAD      ? STR("HEAD")
+	       : exchange->method == METHOD_CONNECT ? STR("CONNECT")
+						    : STR("");
 }
 
 static struct text emit_buffer(struct worker *worker)
@@ -180,8 +185,8 @@ static struct text emit_buffer(struct worker *worker)
 	return (struct text){.ptr = worker->emit->data, .cap = worker->emit->cap};
 }
 
-/* A response that is not final (RFC 9110 section 15.2): passed on, unless the client is too
- * old for it. False when the exchange has ended. */
+/* A response that is not final (RFC 9110 section 15.2): passed on, unless the client is
+ * too old for it. False when the exchange has ended. */
 static bool forward_informational(struct exchange *exchange, const struct head *head)
 {
 	struct text out = emit_buffer(exchange->worker);
@@ -266,7 +271,7 @@ static bool forward_body(struct exchange *exchange, struct text *out, struct str
 		if (result != BODY_BAD && used > 0)
 			iov[n_iov++] = (struct iovec){(char *)bytes.ptr, used};
 		written = n_iov == 0 ||
-			stream_write(&exchange->client->stream, iov, n_iov) == 0;
+			  stream_write(&exchange->client->stream, iov, n_iov) == 0;
 	}
 	if (!written) {
 		client_lost(exchange);
@@ -339,12 +344,13 @@ static bool read_heads(struct exchange *exchange, struct str bytes)
 	struct head *head = &worker->head;
 
 	while (bytes.len > 0) {
-		enum head_result result = head_parse(head, &upstream->scan, HEAD_RESPONSE, bytes,
-			worker->config->max_header_bytes);
+		enum head_result result = head_parse(head, &upstream->scan, HEAD_RESPONSE,
+			bytes, worker->config->max_header_bytes);
 		struct str rest;
 
 		if (result == HEAD_MORE) {
-			if (buf_append(&worker->loop.bufs, &upstream->in, bytes.ptr, bytes.len))
+			if (buf_append(&worker->loop.bufs, &upstream->in, bytes.ptr,
+				    bytes.len))
 				return true;
 			fail(exchange, OUTCOME_no_resources, NULL);
 			return false;
@@ -355,7 +361,8 @@ static bool read_heads(struct exchange *exchange, struct str bytes)
 		rest = (struct str){bytes.ptr + head->len, bytes.len - head->len};
 		if (head->status == 101) {
 			if (!exchange->wants_upgrade) {
-				fail(exchange, OUTCOME_bad_response, "an upgrade nobody asked for");
+				fail(exchange, OUTCOME_bad_response,
+					"an upgrade nobody asked for");
 				return false;
 			}
 			balance_report_success(&exchange->endpoint->balance);
@@ -380,8 +387,9 @@ static bool pump_once(struct exchange *exchange)
 	ssize_t n;
 
 	n = stream_read(&upstream->stream, loop->scratch + kept,
-		kept + LOOP_READ_BYTES <= loop->scratch_bytes ? LOOP_READ_BYTES
-							      : loop->scratch_bytes - kept);
+		kept + LOOP_READ_BYTES <= loop->scratch_bytes
+			? LOOP_READ_BYTES
+			: loop->scratch_bytes - kept);
 	if (n == -EAGAIN)
 		return false;
 	if (n <= 0) {

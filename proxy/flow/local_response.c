@@ -30,7 +30,7 @@ static const char *reason_of(uint16_t status)
 static bool leaves_framing_unknown(uint16_t status)
 {
 	return status == 400 || status == 408 || status == 431 || status == 501 ||
-		status == 505;
+	       status == 505;
 }
 
 void local_response_write(
@@ -46,8 +46,8 @@ void local_response_write(
 	exchange->status = row->status;
 	exchange->head_sent = true;
 	exchange->persist = exchange->client_keeps_alive && exchange->request_body.done &&
-		!leaves_framing_unknown(row->status) && !client->stream.at_eof &&
-		!client_retires(client, &unused);
+			    !leaves_framing_unknown(row->status) &&
+			    !client->stream.at_eof && !client_retires(client, &unused);
 	body_len = snprintf(body, sizeof(body), "nigh: %s%s%s\n", row->text,
 		detail ? ": " : "", detail ? detail : "");
 	if (body_len >= (int)sizeof(body))
@@ -58,9 +58,9 @@ void local_response_write(
 		row->status, reason_of(row->status), body_len,
 		says_safe ? "nigh-not-processed: " : "", says_safe ? row->name : "",
 		says_safe ? "\r\n" : "",
-		!exchange->persist            ? "Connection: close\r\n"
-			: exchange->client_is_1_0 ? "Connection: keep-alive\r\n"
-						  : "");
+		!exchange->persist        ? "Connection: close\r\n"
+		: exchange->client_is_1_0 ? "Connection: keep-alive\r\n"
+					  : "");
 	struct iovec iov[2] = {
 		{head, (size_t)head_len},
 		{body, exchange->method == METHOD_HEAD ? 0 : (size_t)body_len},

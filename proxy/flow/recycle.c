@@ -16,7 +16,8 @@ void lifetime_begin(struct lifetime *life, struct worker *worker)
 		life->cap = 1;
 	if (config->max_connection_age_ms > 0)
 		life->retire_ms = life->opened_ms + rng_jitter_below(rng,
-			config->max_connection_age_ms, config->recycle_jitter);
+							    config->max_connection_age_ms,
+							    config->recycle_jitter);
 }
 
 bool lifetime_is_over(const struct lifetime *life, enum recycle_reason *reason)

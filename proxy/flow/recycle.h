@@ -11,7 +11,7 @@ struct lifetime {
 	uint32_t cap;        /* requests; 0 = no cap */
 	uint32_t n_requests; /* so far, with the current one */
 	uint64_t opened_ms;
-	uint64_t retire_ms;  /* 0 = no cap */
+	uint64_t retire_ms; /* 0 = no cap */
 };
 
 void lifetime_begin(struct lifetime *life, struct worker *worker);

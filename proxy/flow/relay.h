@@ -2,7 +2,8 @@
 #pragma once
 /*
  * Bytes both ways between the client and the upstream connection of an exchange, as they
- * come: FIN stays FIN, a reset stays a reset, and a side that does not read stops the other.
+ * come: FIN stays FIN, a reset stays a reset, and a side that does not read stops the
+ * other.
  */
 #include "flow/exchange.h"
 

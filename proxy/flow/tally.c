@@ -7,15 +7,28 @@
 #define FREE_RETRIES_PER_SECOND 3
 
 const double tally_bucket_seconds[TALLY_BUCKETS] = {
-	0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+	0.0005,
+	0.001,
+	0.0025,
+	0.005,
+	0.01,
+	0.025,
+	0.05,
+	0.1,
+	0.25,
+	0.5,
+	1,
+	2.5,
+	5,
+	10,
 };
 
-struct tally *tally_of(struct list *tallies, enum direction direction, const char *service)
+struct tally *tally_of(
+	struct list *tallies, enum direction direction, const char *service)
 {
 	struct tally *tally;
 
-	list_each_safe(node, next, tallies)
-	{
+	list_each_safe (node, next, tallies) {
 		tally = container_of(node, struct tally, node);
 		if (tally->direction == direction && strcmp(tally->service, service) == 0)
 			return tally;
@@ -106,7 +119,7 @@ bool tally_take_retry(struct tally *tally, unsigned percent, uint64_t now_ms)
 		n_retries += tally->seconds[i].n_retries;
 	}
 	if (n_retries >= n_requests * percent / 100 +
-			FREE_RETRIES_PER_SECOND * TALLY_BUDGET_SECONDS)
+				 FREE_RETRIES_PER_SECOND * TALLY_BUDGET_SECONDS)
 		return false;
 	tally->seconds[second % TALLY_BUDGET_SECONDS].n_retries++;
 	return true;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What one worker counts per service: responses by code, their durations, which domain was
- * picked; and the retry budget, which is a sum over the same requests. A tally lives as
- * long as its worker, so that counters never go back. No tally is shared between threads:
- * the admin port asks each worker and adds.
+ * What one worker counts per service: responses by code, their durations, which domain
+ * was picked; and the retry budget, which is a sum over the same requests. A tally lives
+ * as long as its worker, so that counters never go back. No tally is shared between
+ * threads: the admin port asks each worker and adds.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,9 +14,9 @@
 
 enum direction { INBOUND, OUTBOUND, DIRECTIONS };
 
-#define TALLY_BUCKETS 14
+#define TALLY_BUCKETS        14
 #define TALLY_BUDGET_SECONDS 10
-#define TALLY_PROXIMITIES 4
+#define TALLY_PROXIMITIES    4
 
 extern const double tally_bucket_seconds[TALLY_BUCKETS];
 
@@ -27,7 +27,8 @@ struct tally_code {
 
 struct tally {
 	struct list node;
-	char *service; /* label: NAMESPACE/NAME, the application's address, or passthrough */
+	char *service; /* label: NAMESPACE/NAME, the application's address, or passthrough
+			*/
 	enum direction direction;
 	struct tally_code *codes;
 	size_t n_codes;
@@ -41,10 +42,12 @@ struct tally {
 };
 
 /* The tally of that service in the list, made at its first use; NULL without memory. */
-struct tally *tally_of(struct list *tallies, enum direction direction, const char *service);
+struct tally *tally_of(
+	struct list *tallies, enum direction direction, const char *service);
 void tally_destroy_all(struct list *tallies);
 
-/* A response of this code ended after so many microseconds; 0 is no code (TCP, client gone). */
+/* A response of this code ended after so many microseconds; 0 is no code (TCP, client
+ * gone). */
 void tally_count(struct tally *tally, uint16_t code, uint64_t duration_us);
 
 /* One request that the budget is a percentage of. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two kinds of target: a service (namespace_ is set) takes its endpoints from the topology
- * snapshot and is rebuilt when that changes; a host takes them from its literal address or
- * from DNS, looked up again when the answer is older than a few seconds, with the old one
- * in use until the new one is there.
+ * Two kinds of target: a service (namespace_ is set) takes its endpoints from the
+ * topology snapshot and is rebuilt when that changes; a host takes them from its literal
+ * address or from DNS, looked up again when the answer is older than a few seconds, with
+ * the old one in use until the new one is there.
  */
 #include "flow/target.h"
 
@@ -15,10 +15,10 @@
 #include "flow/upstream.h"
 #include "net/resolve.h"
 
-#define DNS_FRESH_MS       5000
-#define DNS_RETRY_MS       1000
-#define TARGET_SWEEP_MS    5000
-#define PASSTHROUGH        "passthrough"
+#define DNS_FRESH_MS    5000
+#define DNS_RETRY_MS    1000
+#define TARGET_SWEEP_MS 5000
+#define PASSTHROUGH     "passthrough"
 
 static uint32_t hash_bytes(const char *bytes, size_t len)
 {
@@ -32,24 +32,26 @@ static uint32_t hash_bytes(const char *bytes, size_t len)
 static struct list *bucket_of(struct worker *worker, const char *key, size_t len)
 {
 	return &worker->targets[hash_bytes(key, len) %
-		(sizeof(worker->targets) / sizeof(*worker->targets))];
+				(sizeof(worker->targets) / sizeof(*worker->targets))];
 }
 
-static struct target *lookup(struct worker *worker, const char *key, size_t len)
+static struct target *lookup(
+	struct worker *worker, enum direction direction, const char *key, size_t len)
 {
 	struct list *bucket = bucket_of(worker, key, len);
 
 	for (struct list *node = bucket->next; node != bucket; node = node->next) {
 		struct target *target = container_of(node, struct target, node);
 
-		if (memcmp(target->key, key, len + 1) == 0)
+		if (target->direction == direction &&
+			memcmp(target->key, key, len + 1) == 0)
 			return target;
 	}
 	return NULL;
 }
 
-static struct target *target_create(
-	struct worker *worker, enum direction direction, const char *key, const char *service)
+static struct target *target_create(struct worker *worker, enum direction direction,
+	const char *key, const char *service)
 {
 	size_t len = strlen(key);
 	struct target *target = calloc(1, sizeof(*target) + len + 1);
@@ -105,7 +107,8 @@ struct index {
 static size_t address_hash(const union address *addr)
 {
 	if (addr->sa.sa_family == AF_INET)
-		return hash_bytes((const char *)&addr->in.sin_addr, 4) ^ addr->in.sin_port;
+		return hash_bytes((const char *)&addr->in.sin_addr, 4) ^
+		       addr->in.sin_port;
 	return hash_bytes((const char *)&addr->in6.sin6_addr, 16) ^ addr->in6.sin6_port;
 }
 
@@ -262,8 +265,9 @@ static void target_free(struct target *target)
 	free(target);
 }
 
-static struct target *service_target(struct worker *worker, const struct topo_service *service,
-	const struct topo_port *port, const char *port_text)
+static struct target *service_target(struct worker *worker,
+	const struct topo_service *service, const struct topo_port *port,
+	const char *port_text)
 {
 	/* Ports that go by name share a target however they were asked for. */
 	const char *name = port && port->name && *port->name ? port->name : port_text;
@@ -273,7 +277,7 @@ static struct target *service_target(struct worker *worker, const struct topo_se
 
 	if (len < 0 || (size_t)len >= sizeof(key))
 		return NULL;
-	target = lookup(worker, key, (size_t)len);
+	target = lookup(worker, OUTBOUND, key, (size_t)len);
 	if (target)
 		return target;
 	target = target_create(worker, OUTBOUND, key, service->full_name);
@@ -287,7 +291,8 @@ static struct target *service_target(struct worker *worker, const struct topo_se
 	return target;
 }
 
-static void host_address_known(struct target *target, const union address *addresses, int n)
+static void host_address_known(
+	struct target *target, const union address *addresses, int n)
 {
 	struct wanted wanted = {.addresses = addresses, .n = (uint32_t)n};
 
@@ -299,27 +304,25 @@ static void host_address_known(struct target *target, const union address *addre
 	target->problem = NULL;
 }
 
-static struct target *host_target(struct worker *worker, enum direction direction,
-	struct str host, uint16_t port)
+static struct target *host_target(
+	struct worker *worker, enum direction direction, struct str host, uint16_t port)
 {
-	char key[TARGET_KEY_MAX], label[TARGET_KEY_MAX];
+	bool is_ipv6 = memchr(host.ptr, ':', host.len) != NULL;
+	char key[TARGET_KEY_MAX];
 	struct target *target;
 	union address literal;
-	int len;
+	int len = snprintf(key, sizeof(key), "%s%.*s%s:%u", is_ipv6 ? "[" : "",
+		STR_ARG(host), is_ipv6 ? "]" : "", port);
 
-	len = snprintf(key, sizeof(key), "%c %.*s %u", direction == INBOUND ? 'i' : 'o',
-		STR_ARG(host), port);
 	if (len < 0 || (size_t)len >= sizeof(key))
 		return NULL;
 	for (int i = 0; i < len; i++)
 		key[i] = ascii_lower(key[i]);
-	target = lookup(worker, key, (size_t)len);
+	target = lookup(worker, direction, key, (size_t)len);
 	if (target)
 		return target;
-	snprintf(label, sizeof(label), strchr(host.ptr, ':') ? "[%.*s]:%u" : "%.*s:%u",
-		STR_ARG(host), port);
 	target = target_create(
-		worker, direction, key, direction == INBOUND ? label : PASSTHROUGH);
+		worker, direction, key, direction == INBOUND ? key : PASSTHROUGH);
 	if (!target)
 		return NULL;
 	target->host = strndup(host.ptr, host.len);
@@ -360,22 +363,24 @@ struct target *target_for_host(struct worker *worker, enum direction direction,
 
 static struct target *route_target(struct worker *worker, const struct front *front)
 {
-	const struct topo_service *service = worker->topo
-		? topo_find(worker->topo, front->namespace_, front->service)
-		: NULL;
+	const struct topo_service *service =
+		worker->topo ? topo_find(worker->topo, front->namespace_, front->service)
+			     : NULL;
 	char host[TARGET_KEY_MAX];
 	uint64_t number;
 	int len;
 
 	if (service)
 		return service_target(worker, service,
-			topo_service_port(service, front->service_port), front->service_port);
+			topo_service_port(service, front->service_port),
+			front->service_port);
 	/* Not known: to the name by DNS, which needs a port number. */
-	len = snprintf(host, sizeof(host), "%s.%s.svc.%s", front->service, front->namespace_,
-		worker->config->cluster_domain);
+	len = snprintf(host, sizeof(host), "%s.%s.svc.%s", front->service,
+		front->namespace_, worker->config->cluster_domain);
 	if (!str_to_u64(str_of(front->service_port), &number))
 		number = 0;
-	return host_target(worker, OUTBOUND, (struct str){host, (size_t)len}, (uint16_t)number);
+	return host_target(
+		worker, OUTBOUND, (struct str){host, (size_t)len}, (uint16_t)number);
 }
 
 struct target *target_for_front(struct worker *worker, const struct front *front)
@@ -408,7 +413,8 @@ static void wake_waiters(struct target *target)
 	}
 }
 
-static void on_resolved(void *arg, const union address *addresses, int n, const char *problem)
+static void on_resolved(
+	void *arg, const union address *addresses, int n, const char *problem)
 {
 	struct target *target = arg;
 
@@ -430,8 +436,9 @@ static enum target_state prepare_host(struct target *target)
 		target->problem = "a named port of a service that is not known";
 		return TARGET_FAILED;
 	}
-	if (!target->resolve && (target->resolved_ms == 0 || (target->resolved_ms != UINT64_MAX &&
-			now - target->resolved_ms >= fresh_ms))) {
+	if (!target->resolve && (target->resolved_ms == 0 ||
+					(target->resolved_ms != UINT64_MAX &&
+						now - target->resolved_ms >= fresh_ms))) {
 		target->resolve = resolve_start(&target->worker->loop, target->host,
 			target->number, on_resolved, target);
 		if (!target->resolve)
@@ -450,20 +457,22 @@ enum target_state target_prepare(struct target *target)
 }
 
 static struct balance *pick_in_tier(struct target *target, uint32_t tier,
-	const struct balance_excluded *excluded, enum balance_scope scope, uint64_t now_ms)
+	const struct balance_excluded *excluded, enum balance_scope scope,
+	uint64_t now_ms)
 {
 	struct rng *rng = &target->worker->loop.rng;
 	uint64_t random = (uint64_t)rng_next(rng) << 32 | rng_next(rng);
 
-	return balance_pick(target->members + target->tiers[tier].first, target->tiers[tier].n,
-		excluded, scope, now_ms, random);
+	return balance_pick(target->members + target->tiers[tier].first,
+		target->tiers[tier].n, excluded, scope, now_ms, random);
 }
 
 /*
  * A tier is left for the next one only when nobody in it can be connected to: tried by
  * this request in vain, or known from a moment ago.
  */
-struct endpoint *target_pick(struct target *target, const struct balance_excluded *excluded)
+struct endpoint *target_pick(
+	struct target *target, const struct balance_excluded *excluded)
 {
 	uint64_t now = clock_ms();
 	struct balance *member = NULL;
@@ -471,7 +480,8 @@ struct endpoint *target_pick(struct target *target, const struct balance_exclude
 	for (uint32_t i = 0; i < target->n_tiers && !member; i++) {
 		member = pick_in_tier(target, i, excluded, BALANCE_GOOD, now);
 		if (!member)
-			member = pick_in_tier(target, i, excluded, BALANCE_REACHABLE, now);
+			member =
+				pick_in_tier(target, i, excluded, BALANCE_REACHABLE, now);
 	}
 	for (uint32_t i = 0; i < target->n_tiers && !member; i++)
 		member = pick_in_tier(target, i, excluded, BALANCE_ANY, now);
@@ -480,20 +490,21 @@ struct endpoint *target_pick(struct target *target, const struct balance_exclude
 	return container_of(member, struct endpoint, balance);
 }
 
-bool target_has_other(const struct target *target, const struct balance_excluded *excluded)
+bool target_has_other(
+	const struct target *target, const struct balance_excluded *excluded)
 {
 	for (uint32_t i = 0; i < target->n_tiers; i++)
-		if (balance_pick(target->members + target->tiers[i].first, target->tiers[i].n,
-			    excluded, BALANCE_ANY, 0, 0))
+		if (balance_pick(target->members + target->tiers[i].first,
+			    target->tiers[i].n, excluded, BALANCE_ANY, 0, 0))
 			return true;
 	return false;
 }
 
-static void each_target(struct worker *worker, void (*visit)(struct target *, uint64_t),
-	uint64_t arg)
+static void each_target(
+	struct worker *worker, void (*visit)(struct target *, uint64_t), uint64_t arg)
 {
 	for (size_t i = 0; i < sizeof(worker->targets) / sizeof(*worker->targets); i++)
-		list_each_safe(node, next, &worker->targets[i])
+		list_each_safe (node, next, &worker->targets[i])
 			visit(container_of(node, struct target, node), arg);
 }
 

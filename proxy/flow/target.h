@@ -3,7 +3,8 @@
 /*
  * Where requests go: a service, or a host and port that is none. A target holds the
  * endpoints in order of preference (tiers), each with its pool of idle connections. It is
- * made at the first request and dropped when it has not been used for NIGH_DISCOVERY_IDLE.
+ * made at the first request and dropped when it has not been used for
+ * NIGH_DISCOVERY_IDLE.
  */
 #include "base/str.h"
 #include "flow/worker.h"
@@ -21,11 +22,12 @@ struct endpoint {
 	struct target *target;
 	struct list idle; /* struct upstream, most recently used first */
 	union address addr;
-	uint32_t n_refs;  /* connections */
+	uint32_t n_refs; /* connections */
 	uint8_t proximity;
-	bool gone;        /* no longer in the target: its connections are not kept */
+	bool gone; /* no longer in the target: its connections are not kept */
 	uint64_t n_requests;
-	const struct topo_endpoint *topo; /* NULL when it comes from DNS; of target->topo */
+	const struct topo_endpoint
+		*topo; /* NULL when it comes from DNS; of target->topo */
 };
 
 enum target_state { TARGET_READY, TARGET_WAIT, TARGET_FAILED };
@@ -56,7 +58,7 @@ struct target {
 	uint32_t n_tiers;
 	uint32_t n_refs; /* exchanges */
 	uint64_t used_ms;
-	bool unlisted;   /* dropped from the worker; freed with the last reference */
+	bool unlisted; /* dropped from the worker; freed with the last reference */
 	char key[];
 };
 
@@ -79,15 +81,18 @@ void target_release(struct target *target);
 enum target_state target_prepare(struct target *target);
 
 /*
- * The endpoint for one more attempt: the best tier that has a member left, in good standing
- * if possible. NULL when every endpoint that may be used is in `excluded`.
+ * The endpoint for one more attempt: the best tier that has a member left, in good
+ * standing if possible. NULL when every endpoint that may be used is in `excluded`.
  */
-struct endpoint *target_pick(struct target *target, const struct balance_excluded *excluded);
+struct endpoint *target_pick(
+	struct target *target, const struct balance_excluded *excluded);
 
 /* Whether target_pick would find another one. */
-bool target_has_other(const struct target *target, const struct balance_excluded *excluded);
+bool target_has_other(
+	const struct target *target, const struct balance_excluded *excluded);
 
-/* After worker->topo has changed: the targets follow, keeping the endpoints that remain. */
+/* After worker->topo has changed: the targets follow, keeping the endpoints that remain.
+ */
 void targets_follow_topo(struct worker *worker);
 
 /* Drops what was not used for long. */

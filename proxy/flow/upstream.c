@@ -60,7 +60,8 @@ static bool is_our_own(const struct shared *shared, const union address *addr)
 	return false;
 }
 
-int upstream_dial(struct endpoint *endpoint, struct exchange *exchange, struct upstream **out)
+int upstream_dial(
+	struct endpoint *endpoint, struct exchange *exchange, struct upstream **out)
 {
 	struct worker *worker = endpoint->target->worker;
 	struct upstream *upstream;
@@ -72,7 +73,8 @@ int upstream_dial(struct endpoint *endpoint, struct exchange *exchange, struct u
 	if (!upstream)
 		return -ENOMEM;
 	*upstream = (struct upstream){.worker = worker, .exchange = exchange};
-	err = stream_connect(&upstream->stream, &worker->loop, &endpoint->addr.sa, on_ready);
+	err = stream_connect(
+		&upstream->stream, &worker->loop, &endpoint->addr.sa, on_ready);
 	if (err != 0) {
 		slab_free(&worker->upstream_slab, upstream);
 		return err;
@@ -81,8 +83,8 @@ int upstream_dial(struct endpoint *endpoint, struct exchange *exchange, struct u
 	endpoint_hold(endpoint);
 	lifetime_begin(&upstream->life, worker);
 	worker->gauges.open[endpoint->target->direction][UPSTREAM]++;
-	deadline_set(&worker->connect, &upstream->deadline, worker->config->connect_timeout_ms,
-		on_deadline);
+	deadline_set(&worker->connect, &upstream->deadline,
+		worker->config->connect_timeout_ms, on_deadline);
 	*out = upstream;
 	return 0;
 }
@@ -163,6 +165,6 @@ void upstream_drop(struct upstream *upstream, bool reset)
 
 void upstreams_close_idle(struct endpoint *endpoint)
 {
-	list_each_safe(node, next, &endpoint->idle)
+	list_each_safe (node, next, &endpoint->idle)
 		upstream_drop(container_of(node, struct upstream, idle_node), false);
 }

@@ -16,16 +16,16 @@ struct upstream {
 	struct endpoint *endpoint;
 	struct exchange *exchange; /* NULL while idle */
 	struct list idle_node;
-	struct deadline deadline;  /* connect, response or pool idle */
+	struct deadline deadline; /* connect, response or pool idle */
 	struct deferred deferred;
 	struct lifetime life;
-	struct buf *in;            /* a response head that is not complete */
+	struct buf *in; /* a response head that is not complete */
 	struct head_scan scan;
 	uint64_t idle_since_ms;
-	uint64_t n_written;        /* bytes, before those of the current exchange */
+	uint64_t n_written; /* bytes, before those of the current exchange */
 	bool connected;
-	bool reused;               /* it has carried a request before the current one */
-	bool is_last;              /* the current request says close */
+	bool reused;  /* it has carried a request before the current one */
+	bool is_last; /* the current request says close */
 	bool is_tunnel;
 };
 

@@ -33,7 +33,8 @@ static int open_doors(struct worker *worker)
 {
 	const struct shared *shared = worker->shared;
 
-	worker->doors = calloc(shared->n_fronts * LISTEN_FDS_MAX + 1, sizeof(*worker->doors));
+	worker->doors =
+		calloc(shared->n_fronts * LISTEN_FDS_MAX + 1, sizeof(*worker->doors));
 	if (!worker->doors)
 		return -ENOMEM;
 	for (size_t i = 0; i < shared->n_fronts; i++) {
@@ -48,8 +49,8 @@ static int open_doors(struct worker *worker)
 			door->worker = worker;
 			door->front = &shared->fronts[i];
 			door->addr = set.addrs[k];
-			err = listener_start(
-				&door->listener, &worker->loop, set.fds[k], client_on_accept);
+			err = listener_start(&door->listener, &worker->loop, set.fds[k],
+				client_on_accept);
 		}
 		if (err != 0)
 			return err;
@@ -64,7 +65,8 @@ int worker_init(struct worker *worker, struct shared *shared, unsigned index)
 	size_t max_head = shared->config->max_header_bytes;
 	int err;
 
-	*worker = (struct worker){.shared = shared, .config = shared->config, .index = index};
+	*worker = (struct worker){
+		.shared = shared, .config = shared->config, .index = index};
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
 		deadline_list_init(lists[i]);
 	for (size_t i = 0; i < sizeof(worker->targets) / sizeof(*worker->targets); i++)
@@ -199,7 +201,8 @@ static void ask_open(struct letter *letter, void *owner)
 	pthread_mutex_unlock(&ask->lock);
 }
 
-bool worker_ask(struct worker *worker, worker_fn *question, void *arg, unsigned timeout_ms)
+bool worker_ask(
+	struct worker *worker, worker_fn *question, void *arg, unsigned timeout_ms)
 {
 	struct ask *ask = calloc(1, sizeof(*ask));
 	struct timespec until;

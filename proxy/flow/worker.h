@@ -3,8 +3,8 @@
 /*
  * One event loop with all that is on it: listeners, downstream and upstream connections,
  * targets, counters. A worker runs on a thread of its own and shares nothing with the
- * others but the immutable topology and a few atomics (struct shared). Other threads reach
- * it through its mailbox only.
+ * others but the immutable topology and a few atomics (struct shared). Other threads
+ * reach it through its mailbox only.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -71,9 +71,9 @@ struct shared {
 	struct topo_policy policy;
 	const struct front *fronts;
 	size_t n_fronts;
-	atomic_uint n_downstream;    /* open, against NIGH_MAX_CONNECTIONS */
+	atomic_uint n_downstream; /* open, against NIGH_MAX_CONNECTIONS */
 	atomic_ulong flow_ids;
-	atomic_bool app_refused;     /* while draining */
+	atomic_bool app_refused; /* while draining */
 	unsigned max_downstream;
 };
 
@@ -96,7 +96,7 @@ struct worker {
 
 	struct list targets[64]; /* by hash of their key */
 	struct list tallies;
-	struct list clients;     /* downstream connections */
+	struct list clients; /* downstream connections */
 	struct slab client_slab, exchange_slab, upstream_slab;
 
 	struct deadline_list idle, header, linger, connect, pool_idle, response;

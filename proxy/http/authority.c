@@ -6,8 +6,8 @@
 /* reg-name of RFC 3986: unreserved, sub-delims and percent signs. */
 static bool is_name_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		(c != '\0' && strchr("-._~!$&'()*+,;=%", c));
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || (c != '\0' && strchr("-._~!$&'()*+,;=%", c));
 }
 
 static bool is_ipv6(struct str host)
@@ -51,7 +51,8 @@ bool authority_parse(struct str text, struct authority *out)
 		if (close + 1 == end)
 			return true;
 		return close[1] == ':' &&
-			parse_port((struct str){close + 2, (size_t)(end - close) - 2}, out);
+		       parse_port(
+			       (struct str){close + 2, (size_t)(end - close) - 2}, out);
 	}
 	colon = memchr(text.ptr, ':', text.len);
 	out->host = (struct str){text.ptr, colon ? (size_t)(colon - text.ptr) : text.len};
@@ -60,7 +61,8 @@ bool authority_parse(struct str text, struct authority *out)
 			return false;
 	if (out->host.len > 1 && out->host.ptr[out->host.len - 1] == '.')
 		out->host.len--;
-	return !colon || parse_port((struct str){colon + 1, (size_t)(end - colon) - 1}, out);
+	return !colon ||
+	       parse_port((struct str){colon + 1, (size_t)(end - colon) - 1}, out);
 }
 
 /* Length of `scheme://`, 0 when the target does not begin like that. */
@@ -89,17 +91,17 @@ static enum target_form parse_absolute(
 	return TARGET_ABSOLUTE;
 }
 
-enum target_form target_parse(
-	struct str method, struct str target, struct authority *authority, struct str *origin)
+enum target_form target_parse(struct str method, struct str target,
+	struct authority *authority, struct str *origin)
 {
 	*origin = target;
 	if (target.len == 0 || memchr(target.ptr, '#', target.len))
 		return TARGET_BAD;
 	if (str_is(method, STR("CONNECT")))
 		return authority_parse(target, authority) && authority->host.len > 0 &&
-				authority->port_number > 0
-			? TARGET_AUTHORITY
-			: TARGET_BAD;
+				       authority->port_number > 0
+			       ? TARGET_AUTHORITY
+			       : TARGET_BAD;
 	if (target.ptr[0] == '/')
 		return TARGET_ORIGIN;
 	if (str_is(target, STR("*")))

@@ -4,9 +4,9 @@
 #include "base/str.h"
 
 struct authority {
-	struct str text; /* as it stood */
-	struct str host; /* without brackets and port, without a trailing dot */
-	struct str port; /* decimal digits; empty when none was given */
+	struct str text;      /* as it stood */
+	struct str host;      /* without brackets and port, without a trailing dot */
+	struct str port;      /* decimal digits; empty when none was given */
 	uint16_t port_number; /* 0 when none was given */
 };
 
@@ -23,9 +23,9 @@ enum target_form {
 };
 
 /*
- * Splits a request target (RFC 9112 section 3.2). In absolute form *authority is filled and
- * *origin is what an origin server is to be asked for; it may be empty or begin with `?`:
- * then a `/` goes before it, or `*` stands for it when the method is OPTIONS.
+ * Splits a request target (RFC 9112 section 3.2). In absolute form *authority is filled
+ * and *origin is what an origin server is to be asked for; it may be empty or begin with
+ * `?`: then a `/` goes before it, or `*` stands for it when the method is OPTIONS.
  */
-enum target_form target_parse(
-	struct str method, struct str target, struct authority *authority, struct str *origin);
+enum target_form target_parse(struct str method, struct str target,
+	struct authority *authority, struct str *origin);

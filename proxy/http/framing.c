@@ -42,9 +42,11 @@ static enum framing_result read_length(struct head *head, struct body *body)
 	return FRAMING_OK;
 }
 
-enum framing_result framing_of_request(struct head *head, struct body *body, size_t max_trailer)
+enum framing_result framing_of_request(
+	struct head *head, struct body *body, size_t max_trailer)
 {
-	*body = (struct body){.kind = BODY_NONE, .max_trailer_bytes = (uint32_t)max_trailer};
+	*body = (struct body){
+		.kind = BODY_NONE, .max_trailer_bytes = (uint32_t)max_trailer};
 	if (head->n_of[FIELD_TRANSFER_ENCODING])
 		return read_coding(head, body);
 	if (head->n_of[FIELD_CONTENT_LENGTH])
@@ -57,7 +59,8 @@ enum framing_result framing_of_response(struct head *head, struct str request_me
 	struct body *body, size_t max_trailer)
 {
 	enum framing_result result = FRAMING_OK;
-	bool bodiless = head->status < 200 || head->status == 204 || head->status == 304 ||
+	bool bodiless =
+		head->status < 200 || head->status == 204 || head->status == 304 ||
 		str_is(request_method, STR("HEAD")) ||
 		(str_is(request_method, STR("CONNECT")) && head->status / 100 == 2);
 
@@ -77,7 +80,7 @@ enum framing_result framing_of_response(struct head *head, struct str request_me
 }
 
 enum chunk_state {
-	SIZE,      /* at least one digit */
+	SIZE, /* at least one digit */
 	EXTENSION,
 	SIZE_LF,
 	DATA,
@@ -170,7 +173,8 @@ static const char *on_framing_byte(struct body *body, uint8_t c)
 	case TRAILER_VALUE:
 		if (c == '\r')
 			body->state = TRAILER_LF;
-		return c == '\r' || is_text(c) ? NULL : "a control character in a trailer";
+		return c == '\r' || is_text(c) ? NULL
+					       : "a control character in a trailer";
 	default:
 		body->state = TRAILER_START;
 		return c == '\n' ? NULL : "a trailer line that does not end with CRLF";
@@ -184,7 +188,8 @@ static enum body_result chunked_step(
 
 	while (i < in.len && !body->done) {
 		if (body->state == DATA) {
-			size_t n = in.len - i < body->left ? in.len - i : (size_t)body->left;
+			size_t n =
+				in.len - i < body->left ? in.len - i : (size_t)body->left;
 
 			body->left -= n;
 			if (body->left == 0)
@@ -204,7 +209,8 @@ static enum body_result chunked_step(
 	return body->done ? BODY_DONE : BODY_MORE;
 }
 
-enum body_result body_step(struct body *body, struct str in, size_t *used, struct str *payload)
+enum body_result body_step(
+	struct body *body, struct str in, size_t *used, struct str *payload)
 {
 	size_t n = in.len;
 

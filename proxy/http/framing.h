@@ -2,8 +2,8 @@
 #pragma once
 /*
  * Where a message body begins and ends (RFC 9112 sections 6 and 7): which of the framings
- * a head asks for, and a body that is followed byte by byte while it streams past. Nothing
- * is stored but counters.
+ * a head asks for, and a body that is followed byte by byte while it streams past.
+ * Nothing is stored but counters.
  */
 #include "http/head.h"
 
@@ -12,9 +12,10 @@ enum body_kind { BODY_NONE, BODY_LENGTH, BODY_CHUNKED, BODY_UNTIL_CLOSE };
 struct body {
 	enum body_kind kind;
 	bool done;
-	uint8_t state;       /* chunked: place in the grammar */
-	uint8_t n_digits;    /* of the chunk size */
-	uint32_t line_bytes; /* of a chunk-size line with extensions, or of the trailers */
+	uint8_t state;    /* chunked: place in the grammar */
+	uint8_t n_digits; /* of the chunk size */
+	uint32_t
+		line_bytes; /* of a chunk-size line with extensions, or of the trailers */
 	uint32_t max_trailer_bytes;
 	uint64_t left;       /* bytes to come: of the body, or of the chunk */
 	const char *problem; /* after BODY_BAD */
@@ -27,7 +28,8 @@ enum framing_result {
 };
 
 /* What a request head says of its body. */
-enum framing_result framing_of_request(struct head *head, struct body *body, size_t max_trailer);
+enum framing_result framing_of_request(
+	struct head *head, struct body *body, size_t max_trailer);
 
 /*
  * What a response head says of its body, given the request it answers. Informational
@@ -40,10 +42,12 @@ enum body_result { BODY_DONE = 0, BODY_MORE, BODY_BAD };
 
 /*
  * Follows the body through the bytes of `in`. *used says how many of them belong to it.
- * With `payload` not NULL the step ends at each run of content, given there (length 0 when
- * there was none): the caller comes again with the rest while *used is short of in.len.
+ * With `payload` not NULL the step ends at each run of content, given there (length 0
+ * when there was none): the caller comes again with the rest while *used is short of
+ * in.len.
  */
-enum body_result body_step(struct body *body, struct str in, size_t *used, struct str *payload);
+enum body_result body_step(
+	struct body *body, struct str in, size_t *used, struct str *payload);
 
 /* Follows it to the end of `in` or of the body, whichever comes first. */
 enum body_result body_skim(struct body *body, struct str in, size_t *used);

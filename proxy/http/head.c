@@ -3,7 +3,8 @@
  * The byte check is a state machine with one state per place in a line. It takes nothing
  * but CRLF as a line end, no control characters, no folding, and tokens only as field
  * names; so a head that passes has the same lines for every reader (RFC 9112 sections 2.2
- * and 5, request smuggling in section 11.2). Only then llhttp sees the bytes, all at once.
+ * and 5, request smuggling in section 11.2). Only then llhttp sees the bytes, all at
+ * once.
  */
 #include "http/head.h"
 
@@ -12,8 +13,9 @@
 #define HEAD_BLANK_LINES_MAX 4
 
 enum scan_state {
-	AT_START,   /* before the first line: empty lines are skipped, RFC 9112 section 2.2 */
-	START_CR,   /* CR of such an empty line */
+	AT_START, /* before the first line: empty lines are skipped, RFC 9112 section 2.2
+		   */
+	START_CR, /* CR of such an empty line */
 	FIRST_LINE,
 	FIRST_CR,
 	LINE_START, /* a field or the empty line that ends the head */
@@ -25,19 +27,41 @@ enum scan_state {
 
 enum byte_class { CTL, TEXT, TOKEN, COLON, CR, LF, BLANK };
 
-#define T TOKEN
+/* One row per sixteen bytes. */
+#define C CTL
 #define X TEXT
+#define T TOKEN
+#define L COLON
+#define R CR
+#define N LF
+#define _ BLANK
+/* clang-format off */
 static const uint8_t byte_class[256] = {
-	['\t'] = BLANK, ['\n'] = LF, ['\r'] = CR, [' '] = BLANK, [':'] = COLON,
-	['!'] = T, ['"'] = X, ['#'] = T, ['$'] = T, ['%'] = T, ['&'] = T, ['\''] = T,
-	['('] = X, [')'] = X, ['*'] = T, ['+'] = T, [','] = X, ['-'] = T, ['.'] = T,
-	['/'] = X, ['0' ... '9'] = T, [';'] = X, ['<'] = X, ['='] = X, ['>'] = X,
-	['?'] = X, ['@'] = X, ['A' ... 'Z'] = T, ['['] = X, ['\\'] = X, [']'] = X,
-	['^'] = T, ['_'] = T, ['`'] = T, ['a' ... 'z'] = T, ['{'] = X, ['|'] = T,
-	['}'] = X, ['~'] = T, [0x80 ... 0xff] = X,
+	C, C, C, C, C, C, C, C, C, _, N, C, C, R, C, C,
+	C, C, C, C, C, C, C, C, C, C, C, C, C, C, C, C,
+	_, T, X, T, T, T, T, T, X, X, T, T, X, T, T, X,
+	T, T, T, T, T, T, T, T, T, T, L, X, X, X, X, X,
+	X, T, T, T, T, T, T, T, T, T, T, T, T, T, T, T,
+	T, T, T, T, T, T, T, T, T, T, T, X, X, X, T, T,
+	T, T, T, T, T, T, T, T, T, T, T, T, T, T, T, T,
+	T, T, T, T, T, T, T, T, T, T, T, X, T, X, T, C,
+	X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+	X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+	X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+	X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+	X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+	X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+	X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+	X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
 };
-#undef T
+/* clang-format on */
+#undef C
 #undef X
+#undef T
+#undef L
+#undef R
+#undef N
+#undef _
 
 static const char *scan_problem(uint8_t state, uint8_t c)
 {
@@ -53,8 +77,9 @@ static const char *scan_problem(uint8_t state, uint8_t c)
 		return byte_class[c] == BLANK ? "a folded header line (obs-fold)"
 					      : "a header line that begins with no name";
 	case NAME:
-		return byte_class[c] == BLANK ? "white space before a header's colon"
-					      : "a character that no header name may have";
+		return byte_class[c] == BLANK
+			       ? "white space before a header's colon"
+			       : "a character that no header name may have";
 	default:
 		return c == '\n' ? "a line that ends with LF alone"
 				 : "a control character in the head";
@@ -62,7 +87,8 @@ static const char *scan_problem(uint8_t state, uint8_t c)
 }
 
 /* One step per byte; the two long runs, names and values, are inner loops. */
-static enum head_result scan_bytes(struct head *head, struct head_scan *scan, struct str buf)
+static enum head_result scan_bytes(
+	struct head *head, struct head_scan *scan, struct str buf)
 {
 	const uint8_t *bytes = (const uint8_t *)buf.ptr;
 	size_t i = scan->pos;
@@ -163,16 +189,17 @@ static uint16_t field_identify(struct str name)
 	if (name.len >= 32 || !(lengths & 1u << name.len))
 		return FIELD_OTHER;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		if (rows[i].len == name.len && rows[i].first == ascii_lower(name.ptr[0]) &&
+		if (rows[i].len == name.len &&
+			rows[i].first == ascii_lower(name.ptr[0]) &&
 			strncasecmp(rows[i].name, name.ptr, name.len) == 0)
 			return rows[i].id;
 	return FIELD_OTHER;
 }
 
 static const bool field_is_hop[FIELD_IDS] = {
-#define HOP true
-#define KEEP false
-#define OURS false
+#define HOP                        true
+#define KEEP                       false
+#define OURS                       false
 #define FIELD(id, text, treatment) [FIELD_##id] = treatment,
 #include "http/fields.def"
 #undef FIELD
@@ -244,7 +271,8 @@ static const char *parse_method(struct head *head, const char *line, const char 
 	return space;
 }
 
-static enum head_result parse_error(struct head *head, llhttp_t *parser, llhttp_errno_t err)
+static enum head_result parse_error(
+	struct head *head, llhttp_t *parser, llhttp_errno_t err)
 {
 	if (head->n_fields == HEAD_FIELDS_MAX)
 		return HEAD_LARGE;
@@ -258,13 +286,15 @@ static enum head_result parse_error(struct head *head, llhttp_t *parser, llhttp_
 	return HEAD_BAD;
 }
 
-static enum head_result run_llhttp(struct head *head, enum head_kind kind, const char *line)
+static enum head_result run_llhttp(
+	struct head *head, enum head_kind kind, const char *line)
 {
 	llhttp_t parser;
 	const char *end = head->base + head->len;
 	llhttp_errno_t err = HPE_OK;
 
-	llhttp_init(&parser, kind == HEAD_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
+	llhttp_init(
+		&parser, kind == HEAD_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
 	parser.data = head;
 	if (kind == HEAD_REQUEST) {
 		line = parse_method(head, line, end);
@@ -290,7 +320,8 @@ static enum head_result run_llhttp(struct head *head, enum head_kind kind, const
 	return HEAD_DONE;
 }
 
-/* Connection: its options speak of this hop, and each may name one more field that does. */
+/* Connection: its options speak of this hop, and each may name one more field that does.
+ */
 static void read_connection(struct head *head, struct str list)
 {
 	struct str option;
@@ -340,8 +371,8 @@ static void read_fields(struct head *head)
 			if (head->fields[i].id == FIELD_CONNECTION)
 				read_connection(head, head->fields[i].value);
 	if (head->n_of[FIELD_EXPECT])
-		head->expects_continue =
-			str_is_nocase(head->last[FIELD_EXPECT]->value, STR("100-continue"));
+		head->expects_continue = str_is_nocase(
+			head->last[FIELD_EXPECT]->value, STR("100-continue"));
 }
 
 /* The status line's tail: what is forwarded behind a version of our own. */
@@ -354,7 +385,8 @@ static enum head_result read_status_line(struct head *head, const char *line)
 		head->problem = "a malformed status line";
 		return HEAD_BAD;
 	}
-	head->reason = (struct str){line + at_code + 3, (size_t)(end - line) - at_code - 3};
+	head->reason =
+		(struct str){line + at_code + 3, (size_t)(end - line) - at_code - 3};
 	if (head->reason.len > 0 && head->reason.ptr[0] != ' ') {
 		head->problem = "a status code that is not three digits";
 		return HEAD_BAD;

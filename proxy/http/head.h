@@ -3,8 +3,8 @@
 /*
  * One request or response head, parsed in place: every view points into the bytes that
  * were given. Two locks stand one behind the other: a strict check of each byte (head.c),
- * which closes what llhttp 8.1 is lenient about (bare CR, bare LF, obs-fold, spaces before
- * the colon), then llhttp. What the head says about its body is in framing.h.
+ * which closes what llhttp 8.1 is lenient about (bare CR, bare LF, obs-fold, spaces
+ * before the colon), then llhttp. What the head says about its body is in framing.h.
  */
 #include "base/str.h"
 
@@ -49,9 +49,10 @@ struct head {
 
 	struct str method; /* requests */
 	struct str target;
-	uint16_t status;   /* responses */
-	struct str reason; /* the rest of the status line behind the code, with its space */
-	uint8_t minor;     /* HTTP/1.minor */
+	uint16_t status; /* responses */
+	struct str
+		reason; /* the rest of the status line behind the code, with its space */
+	uint8_t minor;  /* HTTP/1.minor */
 
 	/* What Connection says. */
 	bool says_close, says_keep_alive, says_upgrade;
@@ -73,7 +74,8 @@ struct head {
 enum head_result head_parse(struct head *head, struct head_scan *scan,
 	enum head_kind kind, struct str buf, size_t max_bytes);
 
-/* True when the connection stays open after this message, by its version and Connection. */
+/* True when the connection stays open after this message, by its version and Connection.
+ */
 static inline bool head_keeps_alive(const struct head *head)
 {
 	return head->minor >= 1 ? !head->says_close

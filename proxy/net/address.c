@@ -58,14 +58,15 @@ uint16_t address_port(const union address *address)
 
 socklen_t address_len(const union address *address)
 {
-	return address->sa.sa_family == AF_INET ? sizeof(address->in) : sizeof(address->in6);
+	return address->sa.sa_family == AF_INET ? sizeof(address->in)
+						: sizeof(address->in6);
 }
 
 size_t address_print_ip(const union address *address, char *out, size_t cap)
 {
 	const void *ip = address->sa.sa_family == AF_INET
-		? (const void *)&address->in.sin_addr
-		: (const void *)&address->in6.sin6_addr;
+				 ? (const void *)&address->in.sin_addr
+				 : (const void *)&address->in6.sin6_addr;
 
 	if (!inet_ntop(address->sa.sa_family, ip, out, (socklen_t)cap))
 		out[0] = '\0';

@@ -10,14 +10,15 @@
 
 #include "net/loop.h"
 
-#define BACKLOG 4096
+#define BACKLOG          4096
 #define ACCEPTS_PER_TURN 64
 
 static int bind_one(union address *addr, bool shared)
 {
 	int on = 1, err;
 	socklen_t len = sizeof(*addr);
-	int fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd =
+		socket(addr->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -errno;
@@ -54,8 +55,8 @@ static bool family_is_missing(int err)
 	return err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL || err == -EPROTONOSUPPORT;
 }
 
-static int open_both(struct listen_set *set, const char *const hosts[2], uint16_t port,
-	bool shared)
+static int open_both(
+	struct listen_set *set, const char *const hosts[2], uint16_t port, bool shared)
 {
 	int err = -EAFNOSUPPORT;
 
@@ -166,7 +167,8 @@ int listener_start(struct listener *listener, struct loop *loop, int fd,
 	bool (*on_accept)(struct listener *, int, const union address *))
 {
 	*listener = (struct listener){.fd = fd, .on_accept = on_accept};
-	listener->event = event_new(loop->base, fd, EV_READ | EV_PERSIST, on_ready, listener);
+	listener->event =
+		event_new(loop->base, fd, EV_READ | EV_PERSIST, on_ready, listener);
 	if (!listener->event || event_add(listener->event, NULL) != 0) {
 		listener->fd = -1;
 		return -ENOMEM;

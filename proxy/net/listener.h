@@ -17,9 +17,9 @@ struct listen_set {
 
 /*
  * Binds and listens. host NULL is every address of both families, "localhost" both
- * loopbacks, else an IP literal; port 0 lets the kernel choose, the same for both families.
- * A family that the machine lacks is skipped. With `shared` several sockets may be bound to
- * the same address, one for each worker. 0 or -errno; then nothing is open.
+ * loopbacks, else an IP literal; port 0 lets the kernel choose, the same for both
+ * families. A family that the machine lacks is skipped. With `shared` several sockets may
+ * be bound to the same address, one for each worker. 0 or -errno; then nothing is open.
  */
 __attribute__((warn_unused_result)) int listen_set_open(
 	struct listen_set *set, const char *host, uint16_t port, bool shared);

@@ -58,7 +58,8 @@ static void run_all(struct list *work)
 	struct list batch;
 	struct list *node;
 
-	/* What is asked for meanwhile waits for the next turn: nobody can hold the loop. */
+	/* What is asked for meanwhile waits for the next turn: nobody can hold the loop.
+	 */
 	list_init(&batch);
 	while ((node = list_pop(work)))
 		list_push(&batch, node);
@@ -101,8 +102,8 @@ void deadline_list_init(struct deadline_list *list)
 	list_init(&list->head);
 }
 
-void deadline_set(struct deadline_list *list, struct deadline *deadline, uint64_t after_ms,
-	deadline_fn *on_expiry)
+void deadline_set(struct deadline_list *list, struct deadline *deadline,
+	uint64_t after_ms, deadline_fn *on_expiry)
 {
 	struct list *after;
 
@@ -119,7 +120,8 @@ void deadline_set(struct deadline_list *list, struct deadline *deadline, uint64_
 void deadline_sweep(struct deadline_list *list, uint64_t now_ms)
 {
 	while (!list_empty(&list->head)) {
-		struct deadline *first = container_of(list->head.next, struct deadline, node);
+		struct deadline *first =
+			container_of(list->head.next, struct deadline, node);
 
 		if (first->at_ms > now_ms)
 			return;

@@ -65,8 +65,8 @@ void loop_run(struct loop *loop);
 void loop_defer(struct loop *loop, struct deferred *deferred, deferred_fn *run);
 
 /*
- * The object ends with this turn: run is called after everything else and may free it. The
- * deferred must not be asked for again; a pending call of it is taken back.
+ * The object ends with this turn: run is called after everything else and may free it.
+ * The deferred must not be asked for again; a pending call of it is taken back.
  */
 void loop_reap(struct loop *loop, struct deferred *deferred, deferred_fn *run);
 
@@ -83,8 +83,8 @@ void deadline_list_init(struct deadline_list *list);
 
 /* Sets it anew when it was set already. `after_ms` may differ from the others' a little:
  * the list is kept in order from the end. */
-void deadline_set(struct deadline_list *list, struct deadline *deadline, uint64_t after_ms,
-	deadline_fn *on_expiry);
+void deadline_set(struct deadline_list *list, struct deadline *deadline,
+	uint64_t after_ms, deadline_fn *on_expiry);
 
 static inline void deadline_clear(struct deadline *deadline)
 {

@@ -39,8 +39,8 @@ int mailbox_init(struct mailbox *mailbox, struct loop *loop, void *owner)
 	mailbox->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (mailbox->fd < 0)
 		return -errno;
-	mailbox->event =
-		event_new(loop->base, mailbox->fd, EV_READ | EV_PERSIST, on_post, mailbox);
+	mailbox->event = event_new(
+		loop->base, mailbox->fd, EV_READ | EV_PERSIST, on_post, mailbox);
 	if (!mailbox->event || event_add(mailbox->event, NULL) != 0)
 		return -ENOMEM;
 	return 0;

@@ -32,7 +32,8 @@ static void deliver(struct deferred *deferred)
 	struct resolve *resolve = container_of(deferred, struct resolve, deferred);
 
 	if (!resolve->cancelled)
-		resolve->done(resolve->arg, resolve->addresses, resolve->n, resolve->problem);
+		resolve->done(
+			resolve->arg, resolve->addresses, resolve->n, resolve->problem);
 	free(resolve);
 }
 
@@ -75,7 +76,8 @@ static bool dns_open(struct loop *loop)
 	if (!loop->dns)
 		return false;
 	/* Without a usable resolv.conf the hosts file still answers. */
-	(void)evdns_base_resolv_conf_parse(loop->dns, DNS_OPTIONS_ALL, "/etc/resolv.conf");
+	(void)evdns_base_resolv_conf_parse(
+		loop->dns, DNS_OPTIONS_ALL, "/etc/resolv.conf");
 	evdns_base_set_option(loop->dns, "randomize-case:", "0");
 	return true;
 }
@@ -99,7 +101,8 @@ struct resolve *resolve_start(
 	resolve->done = done;
 	resolve->arg = arg;
 	resolve->port = port;
-	resolve->request = evdns_getaddrinfo(loop->dns, host, NULL, &hints, on_answer, resolve);
+	resolve->request =
+		evdns_getaddrinfo(loop->dns, host, NULL, &hints, on_answer, resolve);
 	return resolve;
 }
 

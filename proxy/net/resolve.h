@@ -14,9 +14,9 @@ typedef void resolve_fn(
 	void *arg, const union address *addresses, int n, const char *problem);
 
 /*
- * Looks host up. done is called once, from the loop, unless the look-up is cancelled before;
- * its first act is to forget the handle. NULL when it cannot be started at all: then done is
- * not called.
+ * Looks host up. done is called once, from the loop, unless the look-up is cancelled
+ * before; its first act is to forget the handle. NULL when it cannot be started at all:
+ * then done is not called.
  */
 struct resolve *resolve_start(
 	struct loop *loop, const char *host, uint16_t port, resolve_fn *done, void *arg);

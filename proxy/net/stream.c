@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Edge-triggered: the kernel tells of a change once. A read that gives less than was asked
- * for has emptied the socket, and new bytes will be told anew; only the end of the stream
- * needs one more read, which `hung_up` asks for. In the same way a write that takes
- * everything proves nothing, and one that does not will be followed by an event.
+ * Edge-triggered: the kernel tells of a change once. A read that gives less than was
+ * asked for has emptied the socket, and new bytes will be told anew; only the end of the
+ * stream needs one more read, which `hung_up` asks for. In the same way a write that
+ * takes everything proves nothing, and one that does not will be followed by an event.
  */
 #include "net/stream.h"
 
@@ -38,7 +38,8 @@ int stream_open(struct stream *stream, struct loop *loop, int fd, stream_fn *on_
 	*stream = (struct stream){.loop = loop, .on_ready = on_ready, .fd = fd};
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (event_assign(&stream->event, loop->base, fd,
-		    EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_event, stream) != 0 ||
+		    EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_event,
+		    stream) != 0 ||
 		event_add(&stream->event, NULL) != 0) {
 		stream->fd = -1;
 		return -ENOMEM;
@@ -46,8 +47,8 @@ int stream_open(struct stream *stream, struct loop *loop, int fd, stream_fn *on_
 	return 0;
 }
 
-int stream_connect(
-	struct stream *stream, struct loop *loop, const struct sockaddr *to, stream_fn *on_ready)
+int stream_connect(struct stream *stream, struct loop *loop, const struct sockaddr *to,
+	stream_fn *on_ready)
 {
 	socklen_t len = to->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
 						  : sizeof(struct sockaddr_in);
@@ -126,15 +127,37 @@ ssize_t stream_peek(struct stream *stream)
 	return n < 0 ? -errno : n;
 }
 
+/*
+ * Small pieces are copied together: that costs less than the kernel's walk over a list of
+ * them (measured: sendto of 1.2 KiB against sendmsg of two pieces).
+ */
+#define COALESCE_BYTES 4096
+
+static ssize_t send_pieces(int fd, const struct iovec *iov, int n_iov)
+{
+	struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n_iov};
+	char together[COALESCE_BYTES];
+	size_t len = 0;
+
+	if (n_iov == 1)
+		return send(fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
+	for (int i = 0; i < n_iov; i++) {
+		if (sizeof(together) - len < iov[i].iov_len)
+			return sendmsg(fd, &msg, MSG_NOSIGNAL);
+		memcpy(together + len, iov[i].iov_base, iov[i].iov_len);
+		len += iov[i].iov_len;
+	}
+	return send(fd, together, len, MSG_NOSIGNAL);
+}
+
 /* Writes once; gives what is left of the iovs. */
 static ssize_t write_some(struct stream *stream, struct iovec **iov, int *n_iov)
 {
-	struct msghdr msg = {.msg_iov = *iov, .msg_iovlen = (size_t)*n_iov};
 	ssize_t n;
 	size_t left;
 
 	do {
-		n = sendmsg(stream->fd, &msg, MSG_NOSIGNAL);
+		n = send_pieces(stream->fd, *iov, *n_iov);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0) {
 		if (errno != EAGAIN)
@@ -165,7 +188,8 @@ int stream_write(struct stream *stream, struct iovec *iov, int n_iov)
 			return (int)n;
 	}
 	for (; n_iov > 0; iov++, n_iov--)
-		if (!buf_append(&stream->loop->bufs, &stream->out, iov->iov_base, iov->iov_len))
+		if (!buf_append(&stream->loop->bufs, &stream->out, iov->iov_base,
+			    iov->iov_len))
 			return -ENOMEM;
 	return 0;
 }

@@ -27,10 +27,10 @@ struct stream {
 	int fd;              /* -1 is none */
 	bool readable;       /* a read may give something */
 	bool writable;
-	bool hung_up;        /* the peer has sent FIN: read on to the end */
-	bool fin_wanted;     /* FIN goes when `out` is empty */
+	bool hung_up;    /* the peer has sent FIN: read on to the end */
+	bool fin_wanted; /* FIN goes when `out` is empty */
 	bool fin_sent;
-	bool at_eof;         /* a read gave 0 */
+	bool at_eof; /* a read gave 0 */
 };
 
 /* Takes the descriptor over on success only. 0 or -errno. */
@@ -41,8 +41,8 @@ __attribute__((warn_unused_result)) int stream_open(
  * Begins to connect; on_ready comes with `writable` set when that is decided, and
  * stream_connect_result tells how. 0 or -errno (then there is nothing to close).
  */
-__attribute__((warn_unused_result)) int stream_connect(
-	struct stream *stream, struct loop *loop, const struct sockaddr *to, stream_fn *on_ready);
+__attribute__((warn_unused_result)) int stream_connect(struct stream *stream,
+	struct loop *loop, const struct sockaddr *to, stream_fn *on_ready);
 
 /* 0 when connected, -errno when it failed. */
 __attribute__((warn_unused_result)) int stream_connect_result(struct stream *stream);
@@ -70,7 +70,8 @@ __attribute__((warn_unused_result)) ssize_t stream_peek(struct stream *stream);
 __attribute__((warn_unused_result)) int stream_write(
 	struct stream *stream, struct iovec *iov, int n_iov);
 
-/* Writes what waits, when the socket is writable; then FIN if one is wanted. 0 or -errno. */
+/* Writes what waits, when the socket is writable; then FIN if one is wanted. 0 or -errno.
+ */
 __attribute__((warn_unused_result)) int stream_flush(struct stream *stream);
 
 /* Sends FIN behind what waits. */
@@ -83,8 +84,8 @@ static inline bool stream_is_blocked(const struct stream *stream)
 }
 
 /*
- * After the peer's FIN (end of stream read): whether the peer's kernel has taken more than
- * the first n_before bytes that were ever written here. False proves that the peer closed
- * before it could see what came behind them. True when it cannot be told.
+ * After the peer's FIN (end of stream read): whether the peer's kernel has taken more
+ * than the first n_before bytes that were ever written here. False proves that the peer
+ * closed before it could see what came behind them. True when it cannot be told.
  */
 bool stream_peer_took_any(const struct stream *stream, uint64_t n_before);

@@ -358,24 +358,20 @@ struct file_source *file_source_start(struct event_base *base, const char *path,
 	source->handlers = handlers;
 	source->arg = arg;
 	source->path = make_absolute(path);
+	/* May be refused, nodes have few instances to share: the poll is left then. */
 	source->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (source->inotify_fd < 0)
-		goto fail;
 	source->on_inotify = event_new(
 		base, source->inotify_fd, EV_READ | EV_PERSIST, on_inotify, source);
 	source->on_settled = event_new(base, -1, 0, on_settled, source);
 	source->on_poll = event_new(base, -1, EV_PERSIST, on_poll, source);
 	if (!source->on_inotify || !source->on_settled || !source->on_poll ||
-		event_add(source->on_inotify, NULL) != 0 ||
+		(source->inotify_fd >= 0 && event_add(source->on_inotify, NULL) != 0) ||
 		event_add(source->on_poll, &poll_time) != 0) {
-		errno = ENOMEM;
-		goto fail;
+		file_source_cancel(source);
+		return NULL;
 	}
 	read_and_report(source);
 	return source;
-fail:
-	file_source_cancel(source);
-	return NULL;
 }
 
 static void free_event(struct event *event)
@@ -388,7 +384,6 @@ void file_source_cancel(struct file_source *source)
 {
 	if (!source)
 		return;
-	int kept_errno = errno;
 	free_event(source->on_inotify);
 	free_event(source->on_settled);
 	free_event(source->on_poll);
@@ -398,5 +393,4 @@ void file_source_cancel(struct file_source *source)
 	free(source->fault);
 	free(source->path);
 	free(source);
-	errno = kept_errno;
 }

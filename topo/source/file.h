@@ -22,7 +22,7 @@ struct file_source_handlers {
 
 /*
  * Read path at once (one of the handlers is called before this returns) and watch it on
- * the loop. NULL with errno when the watch itself cannot be set up. The handlers may not
+ * the loop. NULL when the loop or the memory refuses. The handlers may not
  * cancel the source.
  */
 struct file_source *file_source_start(struct event_base *base, const char *path,

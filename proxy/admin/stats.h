@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The sums over all workers, taken when somebody asks. */
+#include "admin/admin.h"
+
+struct stats {
+	struct counters counters;
+	struct gauges gauges;
+	struct list tallies;
+	unsigned n_silent; /* workers that did not answer in time */
+};
+
+/* Asks the workers one after the other. */
+void stats_take(struct stats *stats, const struct admin_host *host);
+void stats_fini(struct stats *stats);
+
+extern const char *const direction_names[DIRECTIONS];
+extern const char *const side_names[SIDES];
+extern const char *const recycle_names[RECYCLE_REASONS];
+extern const char *const retry_names[RETRY_REASONS];

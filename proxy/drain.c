@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "drain.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <event2/event.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "flow/drain.h"
+
+#define TICK_MS        50
+#define ASK_TIMEOUT_MS 1000
+
+/* When the application has stopped listening it may still make its last calls: we stay
+ * until it has been quiet for this long, or has closed its connections to us. */
+#define QUIET_MS 1000
+
+#define TCP_LISTENING 0x0a
+
+/* One line of /proc/net/tcp or tcp6: does it listen where the application does? */
+static bool line_matches(const char *line, const char *ip, uint16_t port)
+{
+	char local[33];
+	unsigned local_port, state;
+	char loopback4[9];
+
+	if (sscanf(line, " %*u: %32[0-9A-F]:%4x %*[0-9A-F]:%*4x %2x", local, &local_port,
+		    &state) != 3 ||
+		state != TCP_LISTENING || local_port != port)
+		return false;
+	if (strspn(local, "0") == strlen(local))
+		return true;
+	if (strchr(ip, ':') || strlen(local) > 8)
+		return strlen(local) > 8;
+	/* IPv4 as the kernel prints it: the word in host order. */
+	snprintf(loopback4, sizeof(loopback4), "%08X", inet_addr(ip));
+	return strcmp(local, loopback4) == 0;
+}
+
+static bool table_has_listener(
+	const char *path, const char *ip, uint16_t port, bool *known)
+{
+	char line[512];
+	bool found = false;
+	FILE *file = fopen(path, "re");
+
+	if (!file)
+		return false;
+	*known = true;
+	while (!found && fgets(line, sizeof(line), file))
+		found = line_matches(line, ip, port);
+	fclose(file);
+	return found;
+}
+
+/*
+ * Whether the application behind the front still accepts. The pod shares one network
+ * namespace, so the kernel's table tells without a connection that the application would
+ * have to serve. Where it cannot tell, refused requests will (shared->app_refused).
+ */
+static bool app_listens(const struct front *front)
+{
+	const char *ip =
+		strcmp(front->host, "localhost") == 0 ? "127.0.0.1" : front->host;
+	bool known = false, found;
+	union address addr;
+
+	if (!address_parse(ip, front->port, &addr) || !address_is_loopback(&addr))
+		return true;
+	found = table_has_listener("/proc/net/tcp", ip, front->port, &known) ||
+		table_has_listener("/proc/net/tcp6", ip, front->port, &known);
+	return found || !known;
+}
+
+/* Any of several: the drain is over when none of them listens. */
+static bool any_app_listens(const struct drain *drain)
+{
+	for (size_t i = 0; i < drain->shared->n_fronts; i++)
+		if (drain->shared->fronts[i].direction == INBOUND &&
+			app_listens(&drain->shared->fronts[i]))
+			return true;
+	return false;
+}
+
+static bool has_inbound(const struct drain *drain)
+{
+	for (size_t i = 0; i < drain->shared->n_fronts; i++)
+		if (drain->shared->fronts[i].direction == INBOUND)
+			return true;
+	return false;
+}
+
+static void on_begin(struct worker *worker, void *arg)
+{
+	(void)arg;
+	drain_begin(worker);
+}
+
+static void on_close_doors(struct worker *worker, void *arg)
+{
+	(void)arg;
+	drain_close_doors(worker);
+}
+
+static void on_status(struct worker *worker, void *arg)
+{
+	drain_add_status(worker, arg);
+}
+
+static void on_cut_off(struct worker *worker, void *arg)
+{
+	drain_cut_off(worker, arg);
+}
+
+/* False when a worker did not answer: then nothing is known this time. */
+static bool ask_all(struct drain *drain, worker_fn *question, void *arg)
+{
+	bool all = true;
+
+	for (unsigned i = 0; i < drain->n_workers; i++)
+		all = worker_ask(&drain->workers[i], question, arg, ASK_TIMEOUT_MS) &&
+		      all;
+	return all;
+}
+
+static void enter(struct drain *drain, enum drain_phase phase, const char *why)
+{
+	static const char *const names[] = {"serving", "delay", "finishing", "drained"};
+
+	drain->phase = phase;
+	log_at(LOG_INFO, NULL, "drain", "phase=%s why=%s after_ms=%lu", names[phase], why,
+		(unsigned long)(clock_ms() - drain->began_ms));
+}
+
+static void end(struct drain *drain, int status)
+{
+	drain->exit_status = status;
+	event_base_loopbreak(drain->base);
+}
+
+static void cut_off(struct drain *drain, const char *why)
+{
+	unsigned n_cut = 0;
+
+	ask_all(drain, on_cut_off, &n_cut);
+	if (n_cut > 0)
+		log_at(LOG_WARN, NULL, "cut_off", "flows=%u why=%s", n_cut, why);
+	end(drain, n_cut > 0 ? 1 : 0);
+}
+
+static void close_doors_when_due(struct drain *drain)
+{
+	uint64_t delay_ms = drain->shared->config->drain_delay_ms;
+	const char *why = NULL;
+
+	if (!has_inbound(drain))
+		why = "nothing inbound";
+	else if (atomic_load(&drain->shared->app_refused))
+		why = "the application refuses connections";
+	else if (drain->app_was_listening && !any_app_listens(drain))
+		why = "the application has stopped listening";
+	else if (clock_ms() - drain->began_ms >= delay_ms)
+		why = "the delay is over";
+	if (!why)
+		return;
+	ask_all(drain, on_close_doors, NULL);
+	enter(drain, DRAIN_FINISHING, why);
+}
+
+static bool outbound_is_over(struct drain *drain, const struct drain_status *status)
+{
+	uint64_t now = clock_ms();
+
+	if (status->outbound_in_flight > 0) {
+		drain->quiet_since_ms = 0;
+		return false;
+	}
+	if (has_inbound(drain) && any_app_listens(drain))
+		return false;
+	if (drain->quiet_since_ms == 0)
+		drain->quiet_since_ms = now;
+	return status->outbound_open == 0 || now - drain->quiet_since_ms >= QUIET_MS;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct drain *drain = arg;
+	struct drain_status status = {0};
+
+	(void)fd;
+	(void)what;
+	if (drain->terminating && clock_ms() - drain->terminated_ms >=
+					  drain->shared->config->drain_timeout_ms) {
+		cut_off(drain, "NIGH_DRAIN_TIMEOUT has passed");
+		return;
+	}
+	if (drain->phase == DRAIN_DELAY)
+		close_doors_when_due(drain);
+	if (drain->phase < DRAIN_FINISHING || !ask_all(drain, on_status, &status))
+		return;
+	if (drain->phase == DRAIN_FINISHING && status.inbound == 0)
+		enter(drain, DRAIN_DONE, "no inbound connection is left");
+	if (drain->phase == DRAIN_DONE && drain->terminating &&
+		outbound_is_over(drain, &status)) {
+		log_at(LOG_INFO, NULL, "drained", "after_ms=%lu",
+			(unsigned long)(clock_ms() - drain->began_ms));
+		end(drain, 0);
+	}
+}
+
+int drain_init(struct drain *drain, struct event_base *base, struct shared *shared,
+	struct worker *workers, unsigned n_workers)
+{
+	*drain = (struct drain){.base = base,
+		.shared = shared,
+		.workers = workers,
+		.n_workers = n_workers};
+	drain->tick = event_new(base, -1, EV_PERSIST, on_tick, drain);
+	return drain->tick ? 0 : -ENOMEM;
+}
+
+void drain_fini(struct drain *drain)
+{
+	if (drain->tick)
+		event_free(drain->tick);
+}
+
+void drain_start(struct drain *drain)
+{
+	static const struct timeval interval = {0, TICK_MS * 1000};
+
+	if (drain->phase != DRAIN_SERVING)
+		return;
+	drain->began_ms = clock_ms();
+	drain->app_was_listening = has_inbound(drain) && any_app_listens(drain);
+	enter(drain, DRAIN_DELAY, "asked to");
+	ask_all(drain, on_begin, NULL);
+	event_add(drain->tick, &interval);
+}
+
+void drain_terminate(struct drain *drain)
+{
+	if (drain->terminating) {
+		cut_off(drain, "asked a second time");
+		return;
+	}
+	drain->terminating = true;
+	drain->terminated_ms = clock_ms();
+	drain_start(drain);
+}

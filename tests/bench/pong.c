@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Both ends of a proxy in one small thread: N keep-alive clients that each send the next
+// request when the answer to the last one is complete (a closed loop), and the backend
+// that answers them. One thread, so that a core of its own is enough for both.
+//
+//	pong -p PROXY_PORT -b BACKEND_PORT [-c CONNECTIONS] [-t SECONDS]
+//	     [-w WARM_UP_SECONDS] [SCHEDSTAT...]
+//
+// Each request carries a number; its answer must be 200 with that number and 1 KiB of the
+// right bytes. Prints one line of JSON about the time after the warm-up. The files named
+// are /proc/PID/task/TID/schedstat of the proxy's threads: their CPU time is read at both
+// ends of that time, here, so that nobody has to be scheduled in between.
+//
+// "reconnects" are connections that ended after an answer which said `Connection: close`:
+// the clients dial again, as any client does. "errors" are requests without their answer;
+// "wrong" are answers that are not the right one; "stuck" are connections that got none.
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BODY_BYTES  1024
+#define ID_DIGITS   8
+#define BUFFER_SIZE 4096 // one head and one body, with room for what a proxy adds
+
+static const char request_tail[] =
+	" HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: pong\r\n"
+	"Accept: */*\r\n\r\n";
+static const char answer_head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+				  "Content-Length: 1024\r\n\r\n";
+static const char answer_head_close[] =
+	"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+	"Connection: close\r\nContent-Length: 1024\r\n\r\n";
+
+enum role {
+	ROLE_LISTENER,
+	ROLE_SERVER,
+	ROLE_CLIENT,
+};
+
+struct conn {
+	enum role role;
+	int fd;
+	bool asked;         // client: a request is out
+	unsigned id;        // client: the number of that request
+	unsigned n_answers; // client: since the warm-up, over all its connections
+	size_t have;
+	struct conn *next_dead;
+	char buffer[BUFFER_SIZE];
+};
+
+static struct {
+	struct sockaddr_in proxy, backend;
+	int n_clients;
+	double seconds, warm_up;
+	char **schedstats;
+	int n_schedstats;
+} options = {.n_clients = 64, .seconds = 3, .warm_up = 0.5};
+
+static struct {
+	unsigned long requests, reconnects, errors, wrong;
+} count;
+
+static int ep;
+static unsigned next_id;
+static struct conn *dead; // servers closed in this turn: later events may still name them
+static char body_rest[BODY_BYTES - ID_DIGITS];
+
+static void die(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+static double now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static struct sockaddr_in loopback(const char *port)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET};
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	at.sin_port = htons((uint16_t)atoi(port));
+	return at;
+}
+
+static void watch(struct conn *c)
+{
+	struct epoll_event ev = {.data.ptr = c};
+	ev.events = EPOLLIN;
+	if (c->role != ROLE_LISTENER)
+		ev.events |= EPOLLRDHUP | EPOLLET;
+	if (c->role == ROLE_CLIENT)
+		ev.events |= EPOLLOUT; // tells that the connection is made
+	if (epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &ev) < 0)
+		die("pong: epoll_ctl");
+}
+
+static struct conn *create_conn(enum role role, int fd)
+{
+	struct conn *c = malloc(sizeof(*c));
+	if (!c)
+		die("pong");
+	c->role = role;
+	c->fd = fd;
+	c->asked = false;
+	c->n_answers = 0;
+	c->have = 0;
+	return c;
+}
+
+// --- HTTP, as little of it as the two ends need ---
+
+static size_t head_length(const char *bytes, size_t n)
+{
+	const char *end = memmem(bytes, n, "\r\n\r\n", 4);
+	return end ? (size_t)(end - bytes) + 4 : 0;
+}
+
+// The value of a header, or NULL; `name` with its colon, in lower case.
+static const char *find_header(const char *head, size_t n, const char *name)
+{
+	size_t name_length = strlen(name);
+	const char *end = head + n, *line = head;
+
+	while ((line = memchr(line, '\n', (size_t)(end - line))) != NULL) {
+		line++;
+		if ((size_t)(end - line) < name_length)
+			return NULL;
+		if ((*line | 0x20) == *name && !strncasecmp(line, name, name_length)) {
+			line += name_length;
+			return line + strspn(line, " ");
+		}
+	}
+	return NULL;
+}
+
+static bool says_close(const char *head, size_t n)
+{
+	const char *value = find_header(head, n, "connection:");
+	return value && !strncasecmp(value, "close", 5);
+}
+
+// --- the backend ---
+
+static void close_server(struct conn *c)
+{
+	close(c->fd);
+	c->fd = -1;
+	c->next_dead = dead;
+	dead = c;
+}
+
+static void free_dead(void)
+{
+	while (dead) {
+		struct conn *c = dead;
+		dead = c->next_dead;
+		free(c);
+	}
+}
+
+static bool answer(struct conn *c, size_t head)
+{
+	bool last = says_close(c->buffer, head);
+	const char *start = last ? answer_head_close : answer_head;
+	size_t n = last ? sizeof(answer_head_close) - 1 : sizeof(answer_head) - 1;
+	char out[256 + BODY_BYTES];
+
+	memcpy(out, start, n);
+	memcpy(out + n, c->buffer + strlen("GET /"), ID_DIGITS);
+	memcpy(out + n + ID_DIGITS, body_rest, sizeof(body_rest));
+	return write(c->fd, out, n + BODY_BYTES) == (ssize_t)(n + BODY_BYTES) && !last;
+}
+
+static void on_server(struct conn *c)
+{
+	ssize_t n = read(c->fd, c->buffer + c->have, sizeof(c->buffer) - c->have);
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
+		close_server(c);
+		return;
+	}
+	c->have += (size_t)n;
+	size_t head = head_length(c->buffer, c->have);
+	if (!head)
+		return;
+	c->have = 0; // our clients do not pipeline: a head is all there is
+	if (!answer(c, head))
+		close_server(c);
+}
+
+static void on_listener(struct conn *listener)
+{
+	int one = 1;
+	int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK);
+	if (fd < 0)
+		return;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	watch(create_conn(ROLE_SERVER, fd));
+}
+
+static struct conn *start_backend(void)
+{
+	int one = 1;
+	struct conn *c = create_conn(ROLE_LISTENER, -1);
+	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	setsockopt(c->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	const struct sockaddr *at = (const struct sockaddr *)&options.backend;
+	if (bind(c->fd, at, sizeof(options.backend)) < 0 || listen(c->fd, 4096) < 0)
+		die("pong: backend");
+	watch(c);
+	return c;
+}
+
+// --- the clients ---
+
+static void dial(struct conn *c)
+{
+	int one = 1;
+	c->have = 0;
+	c->asked = false;
+	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	if (c->fd < 0)
+		die("pong: socket");
+	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	// A refusal comes back as an event with an error to read.
+	(void)!connect(c->fd, (struct sockaddr *)&options.proxy, sizeof(options.proxy));
+	watch(c);
+}
+
+static void redial(struct conn *c)
+{
+	close(c->fd);
+	dial(c);
+}
+
+static void ask(struct conn *c)
+{
+	char out[256];
+	c->id = next_id++ % 100000000;
+	int n = snprintf(out, sizeof(out), "GET /%08u%s", c->id, request_tail);
+	c->asked = write(c->fd, out, (size_t)n) == n;
+	if (!c->asked) {
+		count.errors++;
+		redial(c);
+	}
+}
+
+static bool is_right(const struct conn *c, size_t head)
+{
+	char id[ID_DIGITS + 1];
+	const char *body = c->buffer + head;
+
+	snprintf(id, sizeof(id), "%08u", c->id);
+	return !memcmp(c->buffer, "HTTP/1.1 200 ", 13) && !memcmp(body, id, ID_DIGITS) &&
+	       !memcmp(body + ID_DIGITS, body_rest, sizeof(body_rest));
+}
+
+// When the answer is complete: judge it, count it, ask again.
+static void take_answer(struct conn *c)
+{
+	size_t head = head_length(c->buffer, c->have);
+	if (!head)
+		return;
+	const char *length = find_header(c->buffer, head, "content-length:");
+	size_t body = length ? strtoul(length, NULL, 10) : 0;
+	if (length && c->have < head + body && head + body <= sizeof(c->buffer))
+		return;
+
+	count.requests++;
+	c->n_answers++;
+	c->asked = false;
+	if (body != BODY_BYTES || c->have != head + body || !is_right(c, head)) {
+		count.wrong++;
+		redial(c);
+	} else if (says_close(c->buffer, head)) {
+		count.reconnects++;
+		redial(c);
+	} else {
+		c->have = 0;
+		ask(c);
+	}
+}
+
+static void on_client(struct conn *c, uint32_t events)
+{
+	if (!c->asked && (events & EPOLLOUT) && !(events & (EPOLLERR | EPOLLHUP))) {
+		ask(c);
+		return;
+	}
+	ssize_t n = read(c->fd, c->buffer + c->have, sizeof(c->buffer) - c->have);
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
+		count.errors++;
+		redial(c);
+		return;
+	}
+	c->have += (size_t)n;
+	take_answer(c);
+	// More than the answer has come with it: an end that no answer announced.
+	if (c->asked && (events & (EPOLLRDHUP | EPOLLHUP)) && c->have == 0)
+		on_client(c, EPOLLIN);
+}
+
+// --- the run ---
+
+static unsigned long long cpu_ns(void)
+{
+	unsigned long long sum = 0, ns;
+	for (int i = 0; i < options.n_schedstats; i++) {
+		FILE *f = fopen(options.schedstats[i], "r");
+		if (!f)
+			die(options.schedstats[i]);
+		if (fscanf(f, "%llu", &ns) == 1)
+			sum += ns;
+		fclose(f);
+	}
+	return sum;
+}
+
+static void turn(void)
+{
+	struct epoll_event events[256];
+	int n = epoll_wait(ep, events, 256, 100);
+
+	for (int i = 0; i < n; i++) {
+		struct conn *c = events[i].data.ptr;
+		if (c->fd < 0)
+			continue;
+		if (c->role == ROLE_CLIENT)
+			on_client(c, events[i].events);
+		else if (c->role == ROLE_SERVER)
+			on_server(c);
+		else
+			on_listener(c);
+	}
+	free_dead();
+}
+
+static void parse_options(int argc, char **argv)
+{
+	int option;
+	while ((option = getopt(argc, argv, "p:b:c:t:w:")) != -1) {
+		switch (option) {
+		case 'p':
+			options.proxy = loopback(optarg);
+			break;
+		case 'b':
+			options.backend = loopback(optarg);
+			break;
+		case 'c':
+			options.n_clients = atoi(optarg);
+			break;
+		case 't':
+			options.seconds = atof(optarg);
+			break;
+		case 'w':
+			options.warm_up = atof(optarg);
+			break;
+		default:
+			exit(2);
+		}
+	}
+	options.schedstats = argv + optind;
+	options.n_schedstats = argc - optind;
+	if (!options.proxy.sin_port || !options.backend.sin_port) {
+		fprintf(stderr, "usage: pong -p PROXY_PORT -b BACKEND_PORT [options] "
+				"[SCHEDSTAT...]\n");
+		exit(2);
+	}
+}
+
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int main(int argc, char **argv)
+{
+	parse_options(argc, argv);
+	raise_descriptor_limit();
+	memset(body_rest, 'x', sizeof(body_rest));
+	ep = epoll_create1(0);
+	start_backend();
+
+	struct conn **clients = calloc((size_t)options.n_clients, sizeof(*clients));
+	if (!clients)
+		die("pong");
+	for (int i = 0; i < options.n_clients; i++)
+		dial(clients[i] = create_conn(ROLE_CLIENT, -1));
+
+	for (double end = now() + options.warm_up; now() < end;)
+		turn();
+	unsigned long long cpu = cpu_ns();
+	double begin = now(), end = begin + options.seconds;
+	count.requests = count.reconnects = 0; // errors count from the first byte on
+	for (int i = 0; i < options.n_clients; i++)
+		clients[i]->n_answers = 0;
+	while (now() < end)
+		turn();
+	cpu = cpu_ns() - cpu;
+
+	int n_stuck = 0;
+	for (int i = 0; i < options.n_clients; i++)
+		n_stuck += clients[i]->n_answers == 0;
+	printf("{\"requests\": %lu, \"seconds\": %.3f, \"cpu_ns\": %llu, "
+	       "\"reconnects\": %lu, \"errors\": %lu, \"wrong\": %lu, \"stuck\": %d}\n",
+		count.requests, now() - begin, cpu, count.reconnects, count.errors,
+		count.wrong, n_stuck);
+	return 0;
+}
