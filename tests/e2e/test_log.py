@@ -42,7 +42,7 @@ def test_access_log(form, nigh, server):
 @pytest.mark.parametrize("setting, lines", [("off", 0), ("errors", 1), ("on", 2)])
 def test_access_log_levels(setting, lines, nigh, server):
     app = server()
-    side = nigh.inbound(app, ACCESS_LOG=setting)
+    side = nigh.inbound(app, ACCESS_LOG=setting, POOL_IDLE_TIMEOUT="0")
     call(side, app)
     with side.client() as client:
         client.send(GET)

@@ -183,6 +183,7 @@ def test_workers_share_a_drain(nigh, backend):
     app.stop_listening()
     for client in clients:
         client.expect_fin()
+        client.close()
     assert side.wait() == 0, side.log
 
 
