@@ -305,7 +305,7 @@ def test_reject(stage_of, name):
 
 
 @pytest.mark.parametrize("name", ["framing: cl and te", "head: nul in value", "host: twice",
-                                  "chunked: size hex prefix", "start: two spaces"])
+                                  "start: two spaces", "chunked: size hex prefix"])
 def test_reject_byte_by_byte(stage_of, name):
     """However the bytes arrive.  A chunked head may have gone on by then; the
     application must not take that request for complete."""
