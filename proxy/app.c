@@ -248,9 +248,15 @@ static int start_signals(struct app *app)
 
 static void stop_signals(struct app *app)
 {
-	for (int i = 0; i < 2; i++)
-		if (app->signals[i])
-			event_free(app->signals[i]);
+	static const int numbers[] = {SIGTERM, SIGINT};
+
+	for (int i = 0; i < 2; i++) {
+		if (!app->signals[i])
+			continue;
+		event_free(app->signals[i]);
+		/* One more must not take the exit status from us. */
+		signal(numbers[i], SIG_IGN);
+	}
 }
 
 /* Started from first to last, stopped from last to first; a stop function accepts what

@@ -60,7 +60,8 @@ static void publish(struct source *source)
 static void report_problem(struct source *source, const char *problem)
 {
 	snprintf(source->problem, sizeof(source->problem), "%s", problem);
-	log_at(LOG_ERROR, NULL, "endpoints_rejected", "error=%s state=%s", problem,
+	log_at(LOG_ERROR, NULL, "endpoints_rejected", "path=%s error=%s state=%s",
+		source->config->endpoints.path, problem,
 		source->topo ? "the old endpoints stay" : "calls pass through");
 }
 

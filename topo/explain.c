@@ -57,7 +57,6 @@ static void print_unknown(
 		fprintf(err, "%s%s",
 			n_shown++ ? ", " : "; near names: ", service->full_name);
 	}
-	fprintf(err, "\n");
 }
 
 static void print_ports(FILE *err, const struct topo_service *service)
@@ -72,29 +71,15 @@ static void print_ports(FILE *err, const struct topo_service *service)
 		if (*port->name)
 			fprintf(err, port->number ? "(%s)" : "%s", port->name);
 	}
-	fprintf(err, "\n");
 }
 
-/* The port meant by text, or by no text; NULL after a message. */
+/* The port meant by text, or by no text: the only one, or 80; NULL when there is none. */
 static const struct topo_port *find_port(
-	FILE *err, const struct topo_service *service, const char *text)
+	const struct topo_service *service, const char *text)
 {
-	const struct topo_port *port = NULL;
-	if (text)
-		port = topo_service_port(service, text);
-	else if (service->n_ports == 1)
-		port = &service->ports[0];
-	else
-		port = topo_service_port(service, "80");
-	if (port)
-		return port;
-	if (text)
-		fprintf(err, "service %s has no port %s; its ports: ", service->full_name,
-			text);
-	else
-		fprintf(err, "which port of service %s? Its ports: ", service->full_name);
-	print_ports(err, service);
-	return NULL;
+	if (!text && service->n_ports == 1)
+		return &service->ports[0];
+	return topo_service_port(service, text ? text : "80");
 }
 
 static void add_text(cJSON *object, const char *name, const char *text)
@@ -135,10 +120,8 @@ cJSON *explain_json(const struct topo_service *service, const struct topo_port *
 	return object;
 }
 
-static void print_json(
-	FILE *out, const struct topo_service *service, const struct topo_port *port)
+static void print_object(FILE *out, cJSON *object)
 {
-	cJSON *object = explain_json(service, port);
 	char *text = cJSON_Print(object);
 	fprintf(out, "%s\n", text ? text : "null");
 	cJSON_free(text);
@@ -214,6 +197,83 @@ static bool parse_service(
 	return is_name;
 }
 
+/* No such service or port: a message, and for programs the object without endpoints. */
+static enum explain_result print_nothing(const struct explain_settings *settings,
+	const struct topo_name *name, const char *port_text, const char *problem)
+{
+	char full_name[sizeof(name->namespace_) + sizeof(name->name) + 1];
+
+	if (!settings->json) {
+		fprintf(settings->err, "%s\n", problem);
+		return EXPLAIN_NONE;
+	}
+	snprintf(full_name, sizeof(full_name), "%s/%s", name->namespace_, name->name);
+	cJSON *object = cJSON_CreateObject();
+	add_text(object, "service", full_name);
+	add_text(object, "port", port_text);
+	add_text(object, "mode", topo_mode_name(TOPO_MODE_NONE));
+	add_text(object, "domain", NULL);
+	add_text(object, "reason", problem);
+	cJSON_AddArrayToObject(object, "endpoints");
+	print_object(settings->out, object);
+	return EXPLAIN_NONE;
+}
+
+static enum explain_result explain_service(const struct topo_service *service,
+	const struct topo_name *name, const char *port_text,
+	const struct explain_settings *settings)
+{
+	const struct topo_port *port = find_port(service, port_text);
+	bool is_open_question = !port && !port_text && service->n_ports > 1;
+	enum explain_result result = EXPLAIN_USAGE;
+	char *problem = NULL;
+	size_t len = 0;
+	FILE *text;
+
+	if (port && settings->json)
+		print_object(settings->out, explain_json(service, port));
+	else if (port)
+		print_text(settings->out, service, port);
+	if (port)
+		return port->n_tiers ? EXPLAIN_CHOSEN : EXPLAIN_NONE;
+	text = open_memstream(&problem, &len);
+	if (!text)
+		abort();
+	if (is_open_question)
+		fprintf(text,
+			"which port of service %s? Its ports: ", service->full_name);
+	else
+		fprintf(text,
+			"service %s has no port %s; its ports: ", service->full_name,
+			port_text ? port_text : "80");
+	print_ports(text, service);
+	fclose(text);
+	if (is_open_question)
+		fprintf(settings->err, "%s\n", problem);
+	else
+		result = print_nothing(settings, name, port_text, problem);
+	free(problem);
+	return result;
+}
+
+static enum explain_result explain_unknown(const struct topo *topo,
+	const struct topo_name *name, const char *port_text,
+	const struct explain_settings *settings)
+{
+	enum explain_result result;
+	char *problem = NULL;
+	size_t len = 0;
+	FILE *text = open_memstream(&problem, &len);
+
+	if (!text)
+		abort();
+	print_unknown(text, topo, name);
+	fclose(text);
+	result = print_nothing(settings, name, port_text, problem);
+	free(problem);
+	return result;
+}
+
 enum explain_result explain_print(const struct topo *topo,
 	const struct topo_policy *policy, const char *argument,
 	const struct explain_settings *settings)
@@ -222,23 +282,15 @@ enum explain_result explain_print(const struct topo *topo,
 	struct topo_name name;
 	size_t n_host = strcspn(argument, ":");
 	const char *port_text = argument[n_host] ? argument + n_host + 1 : NULL;
+	const struct topo_service *service;
+
 	snprintf(text, sizeof(text), "%.*s", (int)n_host, argument);
 	if (n_host >= sizeof(text) || (port_text && !*port_text) ||
 		!parse_service(text, policy, &name)) {
 		fprintf(settings->err, "'%s' is no SERVICE[:PORT]\n", argument);
 		return EXPLAIN_USAGE;
 	}
-	const struct topo_service *service = topo_find(topo, name.namespace_, name.name);
-	if (!service) {
-		print_unknown(settings->err, topo, &name);
-		return EXPLAIN_NONE;
-	}
-	const struct topo_port *port = find_port(settings->err, service, port_text);
-	if (!port)
-		return EXPLAIN_USAGE;
-	if (settings->json)
-		print_json(settings->out, service, port);
-	else
-		print_text(settings->out, service, port);
-	return port->n_tiers ? EXPLAIN_CHOSEN : EXPLAIN_NONE;
+	service = topo_find(topo, name.namespace_, name.name);
+	return service ? explain_service(service, &name, port_text, settings)
+		       : explain_unknown(topo, &name, port_text, settings);
 }

@@ -17,8 +17,8 @@ struct topo_service;
 /* Exit statuses of `nigh explain`. */
 enum explain_result {
 	EXPLAIN_CHOSEN = 0, /* at least one endpoint may be used */
-	EXPLAIN_NONE = 1,   /* none, or the service is not known */
-	EXPLAIN_USAGE = 2,  /* no service name, no such port, or which one is not clear */
+	EXPLAIN_NONE = 1,   /* none, or there is no such service or port */
+	EXPLAIN_USAGE = 2,  /* no service name, or one with several ports and none named */
 };
 
 struct explain_settings {

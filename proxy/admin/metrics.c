@@ -140,11 +140,15 @@ static void write_in_flight(const struct page *page, const char *name)
 
 static void write_recycled(const struct page *page, const char *name)
 {
-	for (int s = 0; s < SIDES; s++)
-		for (int r = 0; r < RECYCLE_REASONS; r++)
-			fprintf(page->out, "%s{side=\"%s\",reason=\"%s\"} %lu\n", name,
-				side_names[s], recycle_names[r],
-				(unsigned long)page->stats->counters.recycled[s][r]);
+	for (int d = 0; d < DIRECTIONS; d++)
+		for (int s = 0; s < SIDES; s++)
+			for (int r = 0; r < RECYCLE_REASONS; r++)
+				fprintf(page->out,
+					"%s{direction=\"%s\",side=\"%s\",reason=\"%s\"} %lu\n",
+					name, direction_names[d], side_names[s],
+					recycle_names[r],
+					(unsigned long)
+						page->stats->counters.recycled[d][s][r]);
 }
 
 static void write_picks(const struct page *page, const char *name)

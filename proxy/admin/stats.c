@@ -127,6 +127,10 @@ static cJSON *connections(const struct stats *stats, int direction)
 			one, "opened", (double)stats->counters.opened[direction][side]);
 		cJSON_AddNumberToObject(one, "received_bytes",
 			(double)stats->counters.bytes[direction][side]);
+		cJSON_AddItemToObject(one, "recycled",
+			named_counts(recycle_names,
+				stats->counters.recycled[direction][side],
+				RECYCLE_REASONS));
 	}
 	cJSON_AddNumberToObject(json, "tunnels", stats->gauges.tunnels[direction]);
 	cJSON_AddNumberToObject(json, "in_flight", stats->gauges.in_flight[direction]);
@@ -175,12 +179,6 @@ void view_stats(const struct admin_host *host, struct reply *reply)
 	cJSON_AddStringToObject(json, "endpoints_source", host->source_status(host->arg));
 	for (int d = 0; d < DIRECTIONS; d++)
 		cJSON_AddItemToObject(json, direction_names[d], connections(&stats, d));
-	cJSON *recycled = cJSON_AddObjectToObject(json, "recycled");
-
-	for (int side = 0; side < SIDES; side++)
-		cJSON_AddItemToObject(recycled, side_names[side],
-			named_counts(recycle_names, stats.counters.recycled[side],
-				RECYCLE_REASONS));
 	cJSON_AddItemToObject(json, "retries",
 		named_counts(retry_names, stats.counters.retries, RETRY_REASONS));
 	cJSON_AddItemToObject(json, "local_responses", local_responses(&stats));

@@ -144,6 +144,8 @@ void client_exchange_done(struct client *client, bool persist)
 	struct worker *worker = client->worker;
 
 	client->exchange = NULL;
+	if (client_direction(client) == INBOUND && worker->doors_closed)
+		persist = false;
 	if (!persist) {
 		client_linger(client);
 		return;
@@ -295,6 +297,7 @@ static bool keep_partial(struct client *client, struct str bytes)
 		deadline_set(&worker->header, &client->deadline,
 			worker->config->header_timeout_ms, on_deadline);
 	client->in_is_partial = true;
+	stream_expect_more(&client->stream);
 	return true;
 }
 

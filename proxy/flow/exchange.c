@@ -114,6 +114,15 @@ static void answer_unreachable(struct exchange *exchange)
 			exchange, OUTCOME_no_endpoint, why_no_endpoint(exchange->target));
 }
 
+static void answer_unresolved(struct exchange *exchange)
+{
+	const struct target *target = exchange->target;
+	char detail[256];
+
+	snprintf(detail, sizeof(detail), "%s: %s", target->host, target->problem);
+	exchange_answer(exchange, OUTCOME_name_unresolved, detail);
+}
+
 static void send_or_relay(struct exchange *exchange)
 {
 	if (exchange->is_tcp)
@@ -145,7 +154,7 @@ void exchange_dispatch(struct exchange *exchange)
 		return;
 	}
 	if (state == TARGET_FAILED) {
-		exchange_answer(exchange, OUTCOME_name_unresolved, target->problem);
+		answer_unresolved(exchange);
 		return;
 	}
 	endpoint = target_pick(target, &exchange->tried);

@@ -49,6 +49,7 @@ struct exchange {
 	bool client_is_1_0;
 	bool client_keeps_alive;
 	bool wants_upgrade;
+	bool response_began; /* a byte of it has come */
 	bool head_sent; /* the final response head has gone to the client */
 	bool persist;   /* the client connection stays after the response */
 	bool upstream_persists;

@@ -211,6 +211,19 @@ static void emit_forwarded(
 		add_line(out, STR("X-Forwarded-Host"), intent->authority.text);
 }
 
+/* X-Forwarded-For is a list: whoever came before us stays in front. */
+static void emit_appended(
+	struct text *out, const struct field *field, const union address *peer)
+{
+	char ip[INET6_ADDRSTRLEN];
+
+	text_add(out, field->name);
+	text_add(out, STR(": "));
+	text_add(out, field->value);
+	text_add(out, field->value.len > 0 ? STR(", ") : STR(""));
+	text_add(out, (struct str){ip, address_print_ip(peer, ip, sizeof(ip))});
+}
+
 static bool is_forwarded(const struct exchange *exchange, const struct intent *intent,
 	const struct field *field)
 {
@@ -233,24 +246,18 @@ static void emit_head(
 {
 	const struct head *head = intent->head;
 	bool is_inbound = exchange->direction == INBOUND;
-	char ip[INET6_ADDRSTRLEN];
 
 	emit_request_line(out, intent);
 	emit_host(out, exchange, intent);
 	for (size_t i = 0; i < head->n_fields; i++) {
 		const struct field *field = &head->fields[i];
-		const char *end = field->value.ptr + field->value.len;
 
 		if (!is_forwarded(exchange, intent, field))
 			continue;
-		text_add(out,
-			(struct str){field->name.ptr, (size_t)(end - field->name.ptr)});
-		if (is_inbound && field == head->last[FIELD_X_FORWARDED_FOR]) {
-			text_add(out, STR(", "));
-			text_add(out,
-				(struct str){ip, address_print_ip(&exchange->client->peer,
-							 ip, sizeof(ip))});
-		}
+		if (is_inbound && field == head->last[FIELD_X_FORWARDED_FOR])
+			emit_appended(out, field, &exchange->client->peer);
+		else
+			text_add(out, field->line);
 		text_add(out, STR("\r\n"));
 	}
 	if (is_inbound)
@@ -358,7 +365,8 @@ static bool is_last_request(struct upstream *upstream)
 	upstream->life.n_requests++;
 	if (!lifetime_is_over(&upstream->life, &reason))
 		return false;
-	upstream->worker->counters.recycled[UPSTREAM][reason]++;
+	upstream->worker->counters
+		.recycled[upstream->endpoint->target->direction][UPSTREAM][reason]++;
 	return true;
 }
 
@@ -471,7 +479,10 @@ bool http_request_pump(struct exchange *exchange)
 		return false;
 	if (exchange->request_body.done)
 		await_response(exchange);
-	else if (!exchange->upload_broken && client->stream.readable &&
+	else
+		stream_expect_more(&client->stream);
+	if (!exchange->request_body.done && !exchange->upload_broken &&
+		client->stream.readable &&
 		 !stream_is_blocked(&upstream->stream))
 		loop_defer(&exchange->worker->loop, &upstream->deferred,
 			upstream_run_deferred);

@@ -56,8 +56,10 @@ static void upstream_ended(struct exchange *exchange, bool clean)
 		exchange_end(exchange, OUTCOME_completed);
 	} else if (exchange->head_sent) {
 		cut(exchange, OUTCOME_response_truncated);
-	} else if (exchange->upstream->in || exchange->status > 0) {
+	} else if (exchange->upstream->in) {
 		fail(exchange, OUTCOME_bad_response, "the head broke off");
+	} else if (exchange->response_began) {
+		fail(exchange, OUTCOME_upstream_closed, NULL);
 	} else {
 		exchange_upstream_died(exchange);
 	}
@@ -129,12 +131,10 @@ static void emit_head(
 	text_add(out, STR("\r\n"));
 	for (size_t i = 0; i < head->n_fields; i++) {
 		const struct field *field = &head->fields[i];
-		const char *end = field->value.ptr + field->value.len;
 
 		if (!is_forwarded(exchange, head, field))
 			continue;
-		text_add(out,
-			(struct str){field->name.ptr, (size_t)(end - field->name.ptr)});
+		text_add(out, field->line);
 		text_add(out, STR("\r\n"));
 	}
 	emit_connection(out, exchange, head);
@@ -159,7 +159,7 @@ static void decide_persistence(struct exchange *exchange, const struct head *hea
 			    !exchange->dechunk;
 	if (exchange->persist && client_retires(client, &reason)) {
 		exchange->persist = false;
-		exchange->worker->counters.recycled[DOWNSTREAM][reason]++;
+		exchange->worker->counters.recycled[exchange->direction][DOWNSTREAM][reason]++;
 	}
 }
 
@@ -282,6 +282,8 @@ static bool forward_body(struct exchange *exchange, struct text *out, struct str
 		cut(exchange, OUTCOME_response_truncated);
 	else if (result == BODY_DONE)
 		complete(exchange, used < bytes.len);
+	else
+		stream_expect_more(&exchange->upstream->stream);
 	return !exchange->ended;
 }
 
@@ -375,6 +377,7 @@ static bool read_heads(struct exchange *exchange, struct str bytes)
 			return false;
 		bytes = rest;
 	}
+	stream_expect_more(&upstream->stream);
 	return true;
 }
 
@@ -404,6 +407,7 @@ static bool pump_once(struct exchange *exchange)
 	}
 	struct str bytes = {loop->scratch, kept + (size_t)n};
 
+	exchange->response_began = true;
 	if (exchange->head_sent)
 		return forward_body(exchange, NULL, bytes);
 	return read_heads(exchange, bytes);

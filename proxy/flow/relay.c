@@ -30,6 +30,7 @@ static enum relay_result move(
 		iov.iov_len = (size_t)n;
 		if (stream_write(to, &iov, 1) != 0)
 			return RELAY_BROKEN;
+		stream_expect_more(from);
 	}
 	return RELAY_AGAIN;
 }

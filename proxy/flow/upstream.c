@@ -107,8 +107,7 @@ struct upstream *upstream_take_idle(
 			container_of(endpoint->idle.next, struct upstream, idle_node);
 		bool look = careful || now - upstream->idle_since_ms > TRUST_IDLE_MS;
 
-		if ((upstream->life.retire_ms > 0 && now >= upstream->life.retire_ms) ||
-			(look && stream_peek(&upstream->stream) != -EAGAIN)) {
+		if (look && stream_peek(&upstream->stream) != -EAGAIN) {
 			upstream_drop(upstream, false);
 			continue;
 		}

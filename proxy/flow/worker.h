@@ -35,7 +35,7 @@ enum retry_reason {
 
 struct counters {
 	uint64_t opened[DIRECTIONS][SIDES];
-	uint64_t recycled[SIDES][RECYCLE_REASONS];
+	uint64_t recycled[DIRECTIONS][SIDES][RECYCLE_REASONS];
 	uint64_t retries[RETRY_REASONS];
 	uint64_t local_responses[OUTCOMES];
 	uint64_t bytes[DIRECTIONS][SIDES]; /* received from that side */

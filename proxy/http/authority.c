@@ -3,11 +3,32 @@
 
 #include <arpa/inet.h>
 
-/* reg-name of RFC 3986: unreserved, sub-delims and percent signs. */
-static bool is_name_char(char c)
+static bool is_alnum(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c >= '0' && c <= '9') || (c != '\0' && strchr("-._~!$&'()*+,;=%", c));
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+static bool is_hex(char c)
+{
+	c = ascii_lower(c);
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+
+/* reg-name of RFC 3986, without the comma: readers who know lists would see two hosts. */
+static bool is_name(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.ptr[i];
+
+		if (c == '%') {
+			if (s.len - i < 3 || !is_hex(s.ptr[i + 1]) || !is_hex(s.ptr[i + 2]))
+				return false;
+			i += 2;
+		} else if (!is_alnum(c) && (c == '\0' || !strchr("-._~!$&'()*+;=", c))) {
+			return false;
+		}
+	}
+	return true;
 }
 
 static bool is_ipv6(struct str host)
@@ -56,11 +77,12 @@ bool authority_parse(struct str text, struct authority *out)
 	}
 	colon = memchr(text.ptr, ':', text.len);
 	out->host = (struct str){text.ptr, colon ? (size_t)(colon - text.ptr) : text.len};
-	for (size_t i = 0; i < out->host.len; i++)
-		if (!is_name_char(out->host.ptr[i]))
-			return false;
+	if (!is_name(out->host))
+		return false;
 	if (out->host.len > 1 && out->host.ptr[out->host.len - 1] == '.')
 		out->host.len--;
+	if (out->host.len == 0 && colon)
+		return false;
 	return !colon ||
 	       parse_port((struct str){colon + 1, (size_t)(end - colon) - 1}, out);
 }

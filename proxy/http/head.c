@@ -208,36 +208,68 @@ static const bool field_is_hop[FIELD_IDS] = {
 #undef OURS
 };
 
-static int on_target(llhttp_t *parser, const char *at, size_t len)
+/* Cuts the checked lines into fields. False when there are too many. */
+static bool split_fields(struct head *head, const char *line)
 {
-	struct head *head = parser->data;
+	const char *end = head->base + head->len - 2; /* the empty line */
 
-	if (!head->target.ptr)
-		head->target.ptr = at;
-	head->target.len = (size_t)(at + len - head->target.ptr);
-	return 0;
+	while (line < end) {
+		struct field *field = &head->fields[head->n_fields];
+		const char *stop = memchr(line, '\r', (size_t)(end - line));
+		const char *colon = memchr(line, ':', (size_t)(stop - line));
+
+		if (head->n_fields == HEAD_FIELDS_MAX)
+			return false;
+		field->line = (struct str){line, (size_t)(stop - line)};
+		field->name = (struct str){line, (size_t)(colon - line)};
+		field->value = str_trim((struct str){colon + 1, (size_t)(stop - colon) - 1});
+		field->id = field_identify(field->name);
+		field->drop = field_is_hop[field->id];
+		head->n_fields++;
+		line = stop + 2;
+	}
+	return true;
 }
 
-static int on_field(llhttp_t *parser, const char *at, size_t len)
+static bool is_version(struct str s)
 {
-	struct head *head = parser->data;
-
-	if (head->n_fields == HEAD_FIELDS_MAX)
-		return -1;
-	head->fields[head->n_fields].name = (struct str){at, len};
-	head->fields[head->n_fields].value = (struct str){at + len, 0};
-	head->n_fields++;
-	return 0;
+	return s.len == 8 && memcmp(s.ptr, "HTTP/", 5) == 0 && s.ptr[5] >= '0' &&
+		s.ptr[5] <= '9' && s.ptr[6] == '.' && s.ptr[7] >= '0' && s.ptr[7] <= '9';
 }
 
-static int on_value(llhttp_t *parser, const char *at, size_t len)
+/* method SP request-target SP HTTP-version, one space each (RFC 9112 section 3). */
+static enum head_result split_request_line(struct head *head, struct str line)
 {
-	struct head *head = parser->data;
+	const char *end = line.ptr + line.len;
+	const char *space = memchr(line.ptr, ' ', line.len);
+	const char *second = space ? memchr(space + 1, ' ', (size_t)(end - space) - 1) : NULL;
 
-	if (head->n_fields == 0)
-		return -1;
-	head->fields[head->n_fields - 1].value = str_trim((struct str){at, len});
-	return 0;
+	head->problem = "a malformed request line";
+	if (!second || !is_version((struct str){second + 1, (size_t)(end - second) - 1}))
+		return HEAD_BAD;
+	head->method = (struct str){line.ptr, (size_t)(space - line.ptr)};
+	head->target = (struct str){space + 1, (size_t)(second - space) - 1};
+	for (size_t i = 0; i < head->method.len; i++)
+		if (byte_class[(uint8_t)head->method.ptr[i]] != TOKEN)
+			return HEAD_BAD;
+	if (second[6] != '1' || second[8] > '1')
+		return second[6] == '0' ? HEAD_BAD : HEAD_VERSION;
+	return HEAD_DONE;
+}
+
+/* HTTP-version SP three digits, then nothing or SP and a phrase (RFC 9112 section 4). */
+static enum head_result split_status_line(struct head *head, struct str line)
+{
+	const size_t at_code = sizeof("HTTP/1.1 ") - 1;
+
+	head->problem = "a malformed status line";
+	if (line.len < at_code + 3 || !is_version((struct str){line.ptr, 8}) ||
+		line.ptr[5] != '1' || line.ptr[8] != ' ')
+		return HEAD_BAD;
+	head->reason = (struct str){line.ptr + at_code + 3, line.len - at_code - 3};
+	if (head->reason.len > 0 && head->reason.ptr[0] != ' ')
+		return HEAD_BAD;
+	return HEAD_DONE;
 }
 
 /* The head is all we asked for; the body is ours (framing.h). */
@@ -247,151 +279,97 @@ static int on_headers_complete(llhttp_t *parser)
 	return HPE_PAUSED;
 }
 
-static const llhttp_settings_t settings = {
-	.on_url = on_target,
-	.on_header_field = on_field,
-	.on_header_value = on_value,
-	.on_headers_complete = on_headers_complete,
-};
+static const llhttp_settings_t settings = {.on_headers_complete = on_headers_complete};
 
 /*
- * llhttp knows a list of methods; any other token is a method too (RFC 9110 section 9.1).
- * So it is shown POST in place of all but CONNECT, whose target has a form of its own.
+ * The second lock. llhttp knows a list of methods, while any token is one (RFC 9110 section
+ * 9.1): it is shown POST in place of all but CONNECT, whose target has a form of its own.
  */
-static const char *parse_method(struct head *head, const char *line, const char *end)
+static llhttp_errno_t show_llhttp(struct head *head, llhttp_t *parser, const char *rest)
 {
-	const char *space = memchr(line, ' ', (size_t)(end - line));
-
-	if (!space)
-		return NULL;
-	for (const char *c = line; c < space; c++)
-		if (byte_class[(uint8_t)*c] != TOKEN)
-			return NULL;
-	head->method = (struct str){line, (size_t)(space - line)};
-	return space;
-}
-
-static enum head_result parse_error(
-	struct head *head, llhttp_t *parser, llhttp_errno_t err)
-{
-	if (head->n_fields == HEAD_FIELDS_MAX)
-		return HEAD_LARGE;
-	head->problem = "a malformed head";
-	if (err == HPE_INVALID_VERSION)
-		return HEAD_VERSION;
-	if (err == HPE_INVALID_URL)
-		head->problem = "a character that a request target may not have";
-	else if (parser->reason && *parser->reason)
-		head->problem = parser->reason;
-	return HEAD_BAD;
-}
-
-static enum head_result run_llhttp(
-	struct head *head, enum head_kind kind, const char *line)
-{
-	llhttp_t parser;
 	const char *end = head->base + head->len;
 	llhttp_errno_t err = HPE_OK;
 
-	llhttp_init(
-		&parser, kind == HEAD_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
-	parser.data = head;
-	if (kind == HEAD_REQUEST) {
-		line = parse_method(head, line, end);
-		if (!line) {
-			head->problem = "a malformed request line";
-			return HEAD_BAD;
-		}
-		if (!str_is(head->method, STR("CONNECT")))
-			err = llhttp_execute(&parser, "POST", 4);
-		else
-			err = llhttp_execute(&parser, "CONNECT", 7);
-	}
-	if (err == HPE_OK)
-		err = llhttp_execute(&parser, line, (size_t)(end - line));
-	if (err != HPE_PAUSED)
-		return parse_error(head, &parser, err);
-	head->minor = parser.http_minor;
-	head->status = parser.status_code;
-	if (parser.http_major != 1) {
-		head->problem = "an HTTP version other than 1.0 and 1.1";
-		return parser.http_major == 0 ? HEAD_BAD : HEAD_VERSION;
-	}
-	return HEAD_DONE;
+	if (parser->type == HTTP_REQUEST && str_is(head->method, STR("CONNECT")))
+		err = llhttp_execute(parser, "CONNECT", 7);
+	else if (parser->type == HTTP_REQUEST)
+		err = llhttp_execute(parser, "POST", 4);
+	return err == HPE_OK ? llhttp_execute(parser, rest, (size_t)(end - rest)) : err;
 }
 
-/* Connection: its options speak of this hop, and each may name one more field that does.
- */
-static void read_connection(struct head *head, struct str list)
+static enum head_result run_llhttp(struct head *head, enum head_kind kind, const char *line)
+{
+	llhttp_t parser;
+	llhttp_errno_t err;
+
+	llhttp_init(&parser, kind == HEAD_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
+	err = show_llhttp(head, &parser, line + head->method.len);
+	head->minor = parser.http_minor;
+	head->status = parser.status_code;
+	if (err == HPE_PAUSED)
+		return HEAD_DONE;
+	head->problem = err == HPE_INVALID_URL ? "a malformed request target"
+		: parser.reason && *parser.reason ? parser.reason
+						  : "a malformed head";
+	return HEAD_BAD;
+}
+
+/* A field that Connection names speaks of this hop too; framing and routing are never the
+ * sender's to take off. */
+static void drop_named(struct head *head, struct str name)
+{
+	for (size_t i = 0; i < head->n_fields; i++) {
+		struct field *f = &head->fields[i];
+
+		if (f->id != FIELD_CONTENT_LENGTH && f->id != FIELD_HOST &&
+			f->id != FIELD_TRANSFER_ENCODING && str_is_nocase(f->name, name))
+			f->drop = true;
+	}
+}
+
+/* Each name costs a walk over the fields, so there is an end to them. */
+#define CONNECTION_OPTIONS_MAX 64
+
+/* RFC 9110 section 7.6.1. False when there are too many options to be honest. */
+static bool read_connection(struct head *head, struct str list, int *n_options)
 {
 	struct str option;
 
 	while (str_next_element(&list, &option)) {
 		if (option.len == 0)
 			continue;
-		if (str_is_nocase(option, STR("close"))) {
+		if (++*n_options > CONNECTION_OPTIONS_MAX)
+			return false;
+		if (str_is_nocase(option, STR("close")))
 			head->says_close = true;
-			continue;
-		}
-		if (str_is_nocase(option, STR("keep-alive"))) {
+		else if (str_is_nocase(option, STR("keep-alive")))
 			head->says_keep_alive = true;
-			continue;
-		}
-		if (str_is_nocase(option, STR("upgrade"))) {
+		else if (str_is_nocase(option, STR("upgrade")))
 			head->says_upgrade = true;
-			continue;
-		}
-		for (size_t i = 0; i < head->n_fields; i++) {
-			struct field *f = &head->fields[i];
-
-			/* Framing and routing are never the sender's to take off. */
-			if (f->id != FIELD_CONTENT_LENGTH && f->id != FIELD_HOST &&
-				f->id != FIELD_TRANSFER_ENCODING &&
-				str_is_nocase(f->name, option))
-				f->drop = true;
-		}
+		else
+			drop_named(head, option);
 	}
+	return true;
 }
 
-static void read_fields(struct head *head)
+static bool read_fields(struct head *head)
 {
+	int n_options = 0;
+
 	for (size_t i = 0; i < head->n_fields; i++) {
 		struct field *f = &head->fields[i];
 
-		f->id = field_identify(f->name);
-		f->drop = field_is_hop[f->id];
 		if (f->id == FIELD_OTHER)
 			continue;
 		if (head->n_of[f->id] < UINT8_MAX)
 			head->n_of[f->id]++;
 		head->last[f->id] = f;
 	}
-	if (head->n_of[FIELD_CONNECTION])
-		for (size_t i = 0; i < head->n_fields; i++)
-			if (head->fields[i].id == FIELD_CONNECTION)
-				read_connection(head, head->fields[i].value);
-	if (head->n_of[FIELD_EXPECT])
-		head->expects_continue = str_is_nocase(
-			head->last[FIELD_EXPECT]->value, STR("100-continue"));
-}
-
-/* The status line's tail: what is forwarded behind a version of our own. */
-static enum head_result read_status_line(struct head *head, const char *line)
-{
-	const char *end = memchr(line, '\r', (size_t)(head->base + head->len - line));
-	const size_t at_code = sizeof("HTTP/1.1 ") - 1;
-
-	if ((size_t)(end - line) < at_code + 3 || head->status < 100) {
-		head->problem = "a malformed status line";
-		return HEAD_BAD;
-	}
-	head->reason =
-		(struct str){line + at_code + 3, (size_t)(end - line) - at_code - 3};
-	if (head->reason.len > 0 && head->reason.ptr[0] != ' ') {
-		head->problem = "a status code that is not three digits";
-		return HEAD_BAD;
-	}
-	return HEAD_DONE;
+	for (size_t i = 0; head->n_of[FIELD_CONNECTION] && i < head->n_fields; i++)
+		if (head->fields[i].id == FIELD_CONNECTION &&
+			!read_connection(head, head->fields[i].value, &n_options))
+			return false;
+	return true;
 }
 
 static void head_reset(struct head *head, const char *base)
@@ -405,6 +383,7 @@ enum head_result head_parse(struct head *head, struct head_scan *scan,
 {
 	enum head_result result;
 	const char *line = buf.ptr;
+	struct str first;
 
 	head_reset(head, buf.ptr);
 	result = scan_bytes(head, scan, buf);
@@ -416,10 +395,21 @@ enum head_result head_parse(struct head *head, struct head_scan *scan,
 		return HEAD_LARGE;
 	while (*line == '\r')
 		line += 2;
+	first = (struct str){line, (size_t)((char *)memchr(line, '\r', head->len) - line)};
+	result = kind == HEAD_REQUEST ? split_request_line(head, first)
+				      : split_status_line(head, first);
+	if (result != HEAD_DONE)
+		return result;
+	if (!split_fields(head, first.ptr + first.len + 2))
+		return HEAD_LARGE;
+	if (!read_fields(head)) {
+		head->problem = "too many Connection options";
+		return HEAD_BAD;
+	}
 	result = run_llhttp(head, kind, line);
-	if (result == HEAD_DONE && kind == HEAD_RESPONSE)
-		result = read_status_line(head, line);
-	if (result == HEAD_DONE)
-		read_fields(head);
+	if (result == HEAD_DONE && kind == HEAD_RESPONSE && head->status < 100) {
+		head->problem = "a status code below 100";
+		return HEAD_BAD;
+	}
 	return result;
 }

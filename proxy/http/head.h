@@ -19,6 +19,7 @@ enum field_id {
 };
 
 struct field {
+	struct str line;  /* as received, without its CRLF */
 	struct str name;
 	struct str value; /* without the white space around it */
 	uint16_t id;      /* enum field_id */
@@ -56,7 +57,6 @@ struct head {
 
 	/* What Connection says. */
 	bool says_close, says_keep_alive, says_upgrade;
-	bool expects_continue;
 
 	/* Number of each known field and the last one of it. */
 	uint8_t n_of[FIELD_IDS];

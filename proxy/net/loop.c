@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "base/clock.h"
+#include "net/stream.h"
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -16,6 +17,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	streams_resolve_doubts(loop);
 	if (loop->on_tick)
 		loop->on_tick(loop->arg);
 }
@@ -27,6 +29,7 @@ int loop_init(struct loop *loop, size_t head_bytes)
 	*loop = (struct loop){.scratch_bytes = LOOP_READ_BYTES + head_bytes};
 	list_init(&loop->deferred);
 	list_init(&loop->dead);
+	list_init(&loop->doubted);
 	buf_pool_init(&loop->bufs);
 	rng_init(&loop->rng, clock_us() ^ (uint64_t)(uintptr_t)loop);
 	loop->scratch = malloc(loop->scratch_bytes);

@@ -47,6 +47,7 @@ struct loop {
 	void *arg;
 	struct list deferred;
 	struct list dead;
+	struct list doubted; /* streams whose last read may have hidden a reset */
 	struct buf_pool bufs;
 	struct rng rng;
 	char *scratch; /* for reading: scratch_bytes, of whoever's callback runs */

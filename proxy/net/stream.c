@@ -84,6 +84,7 @@ void stream_close(struct stream *stream)
 	if (stream->fd < 0)
 		return;
 	event_del(&stream->event);
+	list_unlink(&stream->doubt);
 	close(stream->fd);
 	stream->fd = -1;
 	buf_put(&stream->loop->bufs, stream->out);
@@ -117,6 +118,26 @@ ssize_t stream_read(struct stream *stream, char *to, size_t cap)
 	if (n == 0 || ((size_t)n < cap && !stream->hung_up))
 		stream->readable = false;
 	return n;
+}
+
+void stream_expect_more(struct stream *stream)
+{
+	if (!list_linked(&stream->doubt) && !stream->readable)
+		list_push(&stream->loop->doubted, &stream->doubt);
+}
+
+void streams_resolve_doubts(struct loop *loop)
+{
+	struct list *node;
+
+	while ((node = list_pop(&loop->doubted))) {
+		struct stream *stream = container_of(node, struct stream, doubt);
+
+		if (stream->readable || stream_peek(stream) == -EAGAIN)
+			continue;
+		stream->readable = true;
+		stream->on_ready(stream);
+	}
 }
 
 ssize_t stream_peek(struct stream *stream)

@@ -24,6 +24,7 @@ struct stream {
 	struct loop *loop;
 	stream_fn *on_ready; /* something became readable or writable, or failed */
 	struct buf *out;     /* bytes that wait for the socket */
+	struct list doubt;   /* in loop->doubted */
 	int fd;              /* -1 is none */
 	bool readable;       /* a read may give something */
 	bool writable;
@@ -59,6 +60,16 @@ void stream_reset(struct stream *stream);
  */
 __attribute__((warn_unused_result)) ssize_t stream_read(
 	struct stream *stream, char *to, size_t cap);
+
+/*
+ * Whoever needs more bytes than the last read gave says so here. A reset that came together
+ * with those bytes was told in the same event (libevent does not tell it apart) and would
+ * never be told again: the socket is looked at once more within a tick.
+ */
+void stream_expect_more(struct stream *stream);
+
+/* Does that for all of them; called by the loop. */
+void streams_resolve_doubts(struct loop *loop);
 
 /* What a read would say, without taking anything: >0 bytes are there, 0 end, -errno. */
 __attribute__((warn_unused_result)) ssize_t stream_peek(struct stream *stream);

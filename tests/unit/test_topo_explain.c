@@ -126,7 +126,7 @@ Test(explain, results)
 		{"orders", EXPLAIN_USAGE,
 			"which port of service shop/orders? Its ports: "
 			"8000 (http), 9000 (grpc)\n"},
-		{"orders:81", EXPLAIN_USAGE, "has no port 81; its ports: 8000 (http)"},
+		{"orders:81", EXPLAIN_NONE, "has no port 81; its ports: 8000 (http)"},
 		{"orders:", EXPLAIN_USAGE, "'orders:' is no SERVICE[:PORT]"},
 		{"", EXPLAIN_USAGE, "is no SERVICE[:PORT]"},
 		{"10.0.0.1:80", EXPLAIN_USAGE, "is no SERVICE[:PORT]"},
