@@ -144,7 +144,8 @@ static void write_recycled(const struct page *page, const char *name)
 		for (int s = 0; s < SIDES; s++)
 			for (int r = 0; r < RECYCLE_REASONS; r++)
 				fprintf(page->out,
-					"%s{direction=\"%s\",side=\"%s\",reason=\"%s\"} %lu\n",
+					"%s{direction=\"%s\",side=\"%s\",reason=\"%s\"} "
+					"%lu\n",
 					name, direction_names[d], side_names[s],
 					recycle_names[r],
 					(unsigned long)
