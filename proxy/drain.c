@@ -86,10 +86,10 @@ static bool any_app_listens(const struct drain *drain)
 	return false;
 }
 
-static bool has_inbound(const struct drain *drain)
+static bool has_front(const struct drain *drain, enum direction direction)
 {
 	for (size_t i = 0; i < drain->shared->n_fronts; i++)
-		if (drain->shared->fronts[i].direction == INBOUND)
+		if (drain->shared->fronts[i].direction == direction)
 			return true;
 	return false;
 }
@@ -157,7 +157,7 @@ static void close_doors_when_due(struct drain *drain)
 	uint64_t delay_ms = drain->shared->config->drain_delay_ms;
 	const char *why = NULL;
 
-	if (!has_inbound(drain))
+	if (!has_front(drain, INBOUND))
 		why = "nothing inbound";
 	else if (atomic_load(&drain->shared->app_refused))
 		why = "the application refuses connections";
@@ -179,7 +179,8 @@ static bool outbound_is_over(struct drain *drain, const struct drain_status *sta
 		drain->quiet_since_ms = 0;
 		return false;
 	}
-	if (has_inbound(drain) && any_app_listens(drain))
+	/* With nothing outbound there is nobody to stay for. */
+	if (has_front(drain, INBOUND) && has_front(drain, OUTBOUND) && any_app_listens(drain))
 		return false;
 	if (drain->quiet_since_ms == 0)
 		drain->quiet_since_ms = now;
@@ -236,7 +237,7 @@ void drain_start(struct drain *drain)
 	if (drain->phase != DRAIN_SERVING)
 		return;
 	drain->began_ms = clock_ms();
-	drain->app_was_listening = has_inbound(drain) && any_app_listens(drain);
+	drain->app_was_listening = has_front(drain, INBOUND) && any_app_listens(drain);
 	enter(drain, DRAIN_DELAY, "asked to");
 	ask_all(drain, on_begin, NULL);
 	event_add(drain->tick, &interval);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The processes of the story: backends and sidecars. Whatever happens, `stop_all` ends them."""
+"""The processes of the story: backends and sidecars. Each has a session of its own, so that
+Ctrl-C reaches the story alone; whatever happens, `stop_all` ends them."""
 
 import asyncio
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 START_SECONDS = 5
+END_SECONDS = 10
 running = []
 
 
@@ -34,7 +36,7 @@ class Backend:
     async def start(self):
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, HERE / "backend.py", self.name, self.address, str(self.port),
-            stdout=asyncio.subprocess.PIPE)
+            stdout=asyncio.subprocess.PIPE, start_new_session=True)
         running.append(self.process)
         if not await self.process.stdout.readline():
             raise RuntimeError(f"backend {self.name} does not start")
@@ -55,7 +57,7 @@ class Sidecar:
     async def start(self):
         with open(self.log, "wb") as log:
             self.process = await asyncio.create_subprocess_exec(
-                self.nigh, env=self.environment, stderr=log)
+                self.nigh, env=self.environment, stderr=log, start_new_session=True)
         running.append(self.process)
         for _ in range(START_SECONDS * 50):
             await asyncio.sleep(0.02)
@@ -72,5 +74,9 @@ class Sidecar:
     def terminate(self):
         self.process.terminate()
 
-    async def exit_status(self, seconds=15):
-        return await asyncio.wait_for(self.process.wait(), seconds)
+    async def exit_status(self):
+        """None when it does not end."""
+        try:
+            return await asyncio.wait_for(self.process.wait(), END_SECONDS)
+        except asyncio.TimeoutError:
+            return None

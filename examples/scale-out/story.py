@@ -26,6 +26,17 @@ class Stage:
     def __init__(self, nigh, directory):
         self.nigh, self.directory = nigh, directory
         self.promises = Promises()
+        self.all_clients = []
+
+    def clients(self, address):
+        clients = Clients(address, "orders")
+        self.all_clients.append(clients)
+        return clients
+
+    async def clear(self):
+        for clients in self.all_clients:
+            clients.stopping = True
+        await stop_all()
 
     def sidecar(self, name, **environment):
         return Sidecar(self.nigh, self.directory / f"{name}.log",
@@ -67,7 +78,7 @@ async def outbound(stage):
         INBOUND=f"127.0.0.1:0=127.0.0.1:{listens}/http")
     await sidecar.start()
 
-    clients = Clients(sidecar.at["outbound"], "orders")
+    clients = stage.clients(sidecar.at["outbound"])
     scene = Scene("1  Outbound, through the sidecar of the calling pod in zone a",
                   "a1 to a4 are near (zone a), b1 to b4 far (zone b)", names, clients)
     scene.begin(["a1", "a2", "b1", "b2"])
@@ -121,12 +132,12 @@ class Pod:
         await self.backend.start()
         await self.sidecar.start()
 
-    async def stop(self):
-        """In the order of a pod's end: the sidecar drains, the application goes last."""
+    async def stop(self, application_goes_on=0.0):
+        """As a pod ends: both are told at once, the application serves on for a while."""
         self.sidecar.terminate()
-        status = await self.sidecar.exit_status()
+        await asyncio.sleep(application_goes_on)
         await self.backend.stop()
-        return status
+        return await self.sidecar.exit_status()
 
     def address(self):
         return self.sidecar.at["inbound"]
@@ -139,7 +150,7 @@ async def scale_out_behind_balancer(stage, run, title, about, **caps):
     await asyncio.gather(*(pod.start() for pod in pods))
     balancer = Balancer()
     balancer.pods = [pod.address() for pod in pods[:2]]
-    clients = Clients(await balancer.start(), "orders")
+    clients = stage.clients(await balancer.start())
     scene = Scene(title, about, [pod.name for pod in pods], clients)
     scene.begin(["p1", "p2"])
     await scene.watch(3)
@@ -172,9 +183,9 @@ async def cure(stage):
     share = clients.share(["p3", "p4"], grown + 2 * SETTLED, clients.clock())
     began = first(clients, ["p3", "p4"], grown)
 
-    stopped = scene.event("SIGTERM p1", "SIGTERM to the sidecar of p1; the balancer learns of "
+    stopped = scene.event("SIGTERM p1", "SIGTERM to the sidecar of p1; the balancer hears of "
                           "it 1 s later", leaves=["p1"])
-    stopping = asyncio.ensure_future(pods[0].stop())
+    stopping = asyncio.ensure_future(pods[0].stop(application_goes_on=3))
     await scene.watch(1)
     balancer.pods = [pod.address() for pod in pods[1:]]
     await scene.watch(3)
@@ -198,7 +209,7 @@ async def tell(arguments, directory):
     try:
         scenes = [await run(stage) for run in (outbound, disease, cure)]
     finally:
-        await stop_all()
+        await stage.clear()
     failures = [failure for scene in scenes for _, failure in scene.clients.failures]
     total = sum(len(scene.clients.answers) for scene in scenes) + len(failures)
     stage.promises.add("unbroken", "all three runs together", f"{len(failures)} of {total:,} failed",
@@ -221,11 +232,12 @@ def main():
     try:
         kept = asyncio.run(tell(arguments, directory))
     except RuntimeError as error:
-        sys.exit(f"\n{error}")
+        sys.exit(f"\n{error}\nlogs: {directory}")
     except KeyboardInterrupt:
+        shutil.rmtree(directory)
         sys.exit(130)
     if not kept:
-        sys.exit(f"the sidecars' logs: {directory}")
+        sys.exit(f"logs: {directory}")
     shutil.rmtree(directory)
 
 

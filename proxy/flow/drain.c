@@ -24,13 +24,12 @@ void drain_add_status(struct worker *worker, struct drain_status *status)
 {
 	status->inbound += worker->gauges.open[INBOUND][DOWNSTREAM];
 	status->outbound_in_flight += worker->gauges.in_flight[OUTBOUND];
-	list_each_safe(node, next, &worker->clients)
-	{
+	list_each_safe (node, next, &worker->clients) {
 		const struct client *client = container_of(node, struct client, node);
 
 		/* A tunnel whose application end has closed is nobody's loss. */
-		if (client_direction(client) == OUTBOUND && client->state == CLIENT_TUNNEL &&
-			client->stream.at_eof) {
+		if (client_direction(client) == OUTBOUND &&
+			client->state == CLIENT_TUNNEL && client->stream.at_eof) {
 			status->outbound_in_flight--;
 			status->outbound_open--;
 		}

@@ -50,8 +50,8 @@ struct exchange {
 	bool client_keeps_alive;
 	bool wants_upgrade;
 	bool response_began; /* a byte of it has come */
-	bool head_sent; /* the final response head has gone to the client */
-	bool persist;   /* the client connection stays after the response */
+	bool head_sent;      /* the final response head has gone to the client */
+	bool persist;        /* the client connection stays after the response */
 	bool upstream_persists;
 	bool dechunk;    /* a chunked response goes to a HTTP/1.0 client */
 	bool fresh_only; /* no pooled connection for the next attempt */

@@ -482,8 +482,7 @@ bool http_request_pump(struct exchange *exchange)
 	else
 		stream_expect_more(&client->stream);
 	if (!exchange->request_body.done && !exchange->upload_broken &&
-		client->stream.readable &&
-		 !stream_is_blocked(&upstream->stream))
+		client->stream.readable && !stream_is_blocked(&upstream->stream))
 		loop_defer(&exchange->worker->loop, &upstream->deferred,
 			upstream_run_deferred);
 	if (exchange->upload_broken)

@@ -159,7 +159,8 @@ static void decide_persistence(struct exchange *exchange, const struct head *hea
 			    !exchange->dechunk;
 	if (exchange->persist && client_retires(client, &reason)) {
 		exchange->persist = false;
-		exchange->worker->counters.recycled[exchange->direction][DOWNSTREAM][reason]++;
+		exchange->worker->counters
+			.recycled[exchange->direction][DOWNSTREAM][reason]++;
 	}
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "flow/upstream.h"
 #include "net/resolve.h"
 
@@ -272,12 +273,16 @@ static struct target *service_target(struct worker *worker,
 	/* Ports that go by name share a target however they were asked for. */
 	const char *name = port && port->name && *port->name ? port->name : port_text;
 	char key[TARGET_KEY_MAX];
+	struct text text = {.ptr = key, .cap = sizeof(key) - 1};
 	struct target *target;
-	int len = snprintf(key, sizeof(key), "%s:%s", service->full_name, name);
 
-	if (len < 0 || (size_t)len >= sizeof(key))
+	text_add(&text, str_of(service->full_name));
+	text_add(&text, STR(":"));
+	text_add(&text, str_of(name));
+	if (text.overflow)
 		return NULL;
-	target = lookup(worker, OUTBOUND, key, (size_t)len);
+	key[text.len] = '\0';
+	target = lookup(worker, OUTBOUND, key, text.len);
 	if (target)
 		return target;
 	target = target_create(worker, OUTBOUND, key, service->full_name);
@@ -309,16 +314,20 @@ static struct target *host_target(
 {
 	bool is_ipv6 = memchr(host.ptr, ':', host.len) != NULL;
 	char key[TARGET_KEY_MAX];
+	struct text text = {.ptr = key, .cap = sizeof(key) - 1};
 	struct target *target;
 	union address literal;
-	int len = snprintf(key, sizeof(key), "%s%.*s%s:%u", is_ipv6 ? "[" : "",
-		STR_ARG(host), is_ipv6 ? "]" : "", port);
 
-	if (len < 0 || (size_t)len >= sizeof(key))
+	text_add(&text, is_ipv6 ? STR("[") : STR(""));
+	text_add(&text, host);
+	text_add(&text, is_ipv6 ? STR("]:") : STR(":"));
+	text_add_u64(&text, port);
+	if (text.overflow)
 		return NULL;
-	for (int i = 0; i < len; i++)
+	key[text.len] = '\0';
+	for (size_t i = 0; i < text.len; i++)
 		key[i] = ascii_lower(key[i]);
-	target = lookup(worker, direction, key, (size_t)len);
+	target = lookup(worker, direction, key, text.len);
 	if (target)
 		return target;
 	target = target_create(
@@ -349,16 +358,18 @@ struct target *target_for_host(struct worker *worker, enum direction direction,
 {
 	const struct topo_service *service = find_service(worker, host);
 	const struct topo_port *service_port;
-	char text[8];
+	char digits[8];
+	struct text text = {.ptr = digits, .cap = sizeof(digits) - 1};
 
 	if (!service)
 		return host_target(worker, direction, host, port ? port : default_port);
-	snprintf(text, sizeof(text), "%u", port ? port : default_port);
-	service_port = topo_service_port(service, text);
+	text_add_u64(&text, port ? port : default_port);
+	digits[text.len] = '\0';
+	service_port = topo_service_port(service, digits);
 	/* Who names no port means the one there is. */
 	if (!service_port && port == 0 && service->n_ports == 1)
 		service_port = &service->ports[0];
-	return service_target(worker, service, service_port, text);
+	return service_target(worker, service, service_port, digits);
 }
 
 static struct target *route_target(struct worker *worker, const struct front *front)

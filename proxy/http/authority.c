@@ -21,7 +21,8 @@ static bool is_name(struct str s)
 		char c = s.ptr[i];
 
 		if (c == '%') {
-			if (s.len - i < 3 || !is_hex(s.ptr[i + 1]) || !is_hex(s.ptr[i + 2]))
+			if (s.len - i < 3 || !is_hex(s.ptr[i + 1]) ||
+				!is_hex(s.ptr[i + 2]))
 				return false;
 			i += 2;
 		} else if (!is_alnum(c) && (c == '\0' || !strchr("-._~!$&'()*+;=", c))) {

@@ -86,6 +86,18 @@ static const char *scan_problem(uint8_t state, uint8_t c)
 	}
 }
 
+/* Eight bytes at once: whether one of them is a control character or DEL: then they
+ * are looked at one by one. (The classic test for a byte below a bound.) */
+static bool has_control(const uint8_t *bytes)
+{
+	const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+	uint64_t word, del;
+
+	memcpy(&word, bytes, sizeof(word));
+	del = word ^ (ones * 0x7f);
+	return (((word - ones * ' ') & ~word) | ((del - ones) & ~del)) & highs;
+}
+
 /* One step per byte; the two long runs, names and values, are inner loops. */
 static enum head_result scan_bytes(
 	struct head *head, struct head_scan *scan, struct str buf)
@@ -114,6 +126,12 @@ static enum head_result scan_bytes(
 			break;
 		case FIRST_LINE:
 		case VALUE:
+			while (i + 8 <= buf.len && !has_control(bytes + i))
+				i += 8;
+			if (i == buf.len)
+				goto more;
+			c = bytes[i];
+			klass = byte_class[c];
 			while (klass >= TEXT && klass != CR && klass != LF) {
 				if (++i == buf.len)
 					goto more;
@@ -222,7 +240,8 @@ static bool split_fields(struct head *head, const char *line)
 			return false;
 		field->line = (struct str){line, (size_t)(stop - line)};
 		field->name = (struct str){line, (size_t)(colon - line)};
-		field->value = str_trim((struct str){colon + 1, (size_t)(stop - colon) - 1});
+		field->value =
+			str_trim((struct str){colon + 1, (size_t)(stop - colon) - 1});
 		field->id = field_identify(field->name);
 		field->drop = field_is_hop[field->id];
 		head->n_fields++;
@@ -234,7 +253,7 @@ static bool split_fields(struct head *head, const char *line)
 static bool is_version(struct str s)
 {
 	return s.len == 8 && memcmp(s.ptr, "HTTP/", 5) == 0 && s.ptr[5] >= '0' &&
-		s.ptr[5] <= '9' && s.ptr[6] == '.' && s.ptr[7] >= '0' && s.ptr[7] <= '9';
+	       s.ptr[5] <= '9' && s.ptr[6] == '.' && s.ptr[7] >= '0' && s.ptr[7] <= '9';
 }
 
 /* method SP request-target SP HTTP-version, one space each (RFC 9112 section 3). */
@@ -242,7 +261,8 @@ static enum head_result split_request_line(struct head *head, struct str line)
 {
 	const char *end = line.ptr + line.len;
 	const char *space = memchr(line.ptr, ' ', line.len);
-	const char *second = space ? memchr(space + 1, ' ', (size_t)(end - space) - 1) : NULL;
+	const char *second =
+		space ? memchr(space + 1, ' ', (size_t)(end - space) - 1) : NULL;
 
 	head->problem = "a malformed request line";
 	if (!second || !is_version((struct str){second + 1, (size_t)(end - second) - 1}))
@@ -282,8 +302,9 @@ static int on_headers_complete(llhttp_t *parser)
 static const llhttp_settings_t settings = {.on_headers_complete = on_headers_complete};
 
 /*
- * The second lock. llhttp knows a list of methods, while any token is one (RFC 9110 section
- * 9.1): it is shown POST in place of all but CONNECT, whose target has a form of its own.
+ * The second lock. llhttp knows a list of methods, while any token is one (RFC 9110
+ * section 9.1): it is shown POST in place of all but CONNECT, whose target has a form of
+ * its own.
  */
 static llhttp_errno_t show_llhttp(struct head *head, llhttp_t *parser, const char *rest)
 {
@@ -297,20 +318,22 @@ static llhttp_errno_t show_llhttp(struct head *head, llhttp_t *parser, const cha
 	return err == HPE_OK ? llhttp_execute(parser, rest, (size_t)(end - rest)) : err;
 }
 
-static enum head_result run_llhttp(struct head *head, enum head_kind kind, const char *line)
+static enum head_result run_llhttp(
+	struct head *head, enum head_kind kind, const char *line)
 {
 	llhttp_t parser;
 	llhttp_errno_t err;
 
-	llhttp_init(&parser, kind == HEAD_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
+	llhttp_init(
+		&parser, kind == HEAD_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
 	err = show_llhttp(head, &parser, line + head->method.len);
 	head->minor = parser.http_minor;
 	head->status = parser.status_code;
 	if (err == HPE_PAUSED)
 		return HEAD_DONE;
-	head->problem = err == HPE_INVALID_URL ? "a malformed request target"
-		: parser.reason && *parser.reason ? parser.reason
-						  : "a malformed head";
+	head->problem = err == HPE_INVALID_URL            ? "a malformed request target"
+			: parser.reason && *parser.reason ? parser.reason
+							  : "a malformed head";
 	return HEAD_BAD;
 }
 
@@ -395,7 +418,8 @@ enum head_result head_parse(struct head *head, struct head_scan *scan,
 		return HEAD_LARGE;
 	while (*line == '\r')
 		line += 2;
-	first = (struct str){line, (size_t)((char *)memchr(line, '\r', head->len) - line)};
+	first = (struct str){
+		line, (size_t)((char *)memchr(line, '\r', head->len) - line)};
 	result = kind == HEAD_REQUEST ? split_request_line(head, first)
 				      : split_status_line(head, first);
 	if (result != HEAD_DONE)

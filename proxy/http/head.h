@@ -19,7 +19,7 @@ enum field_id {
 };
 
 struct field {
-	struct str line;  /* as received, without its CRLF */
+	struct str line; /* as received, without its CRLF */
 	struct str name;
 	struct str value; /* without the white space around it */
 	uint16_t id;      /* enum field_id */

@@ -62,9 +62,9 @@ __attribute__((warn_unused_result)) ssize_t stream_read(
 	struct stream *stream, char *to, size_t cap);
 
 /*
- * Whoever needs more bytes than the last read gave says so here. A reset that came together
- * with those bytes was told in the same event (libevent does not tell it apart) and would
- * never be told again: the socket is looked at once more within a tick.
+ * Whoever needs more bytes than the last read gave says so here. A reset that came
+ * together with those bytes was told in the same event (libevent does not tell it apart)
+ * and would never be told again: the socket is looked at once more within a tick.
  */
 void stream_expect_more(struct stream *stream);
 

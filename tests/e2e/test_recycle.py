@@ -135,7 +135,7 @@ def test_upstream_count(direction, nigh, backend):
             assert direction == "inbound", "the application's own connection was recycled"
             client = None
     ended = [conn for conn in app.conns if conn.last_said_close]
-    assert len(ended) >= 9
+    assert len(ended) >= 9, [(c.requests, c.last_said_close) for c in app.conns]
     assert all(8 <= conn.requests <= 10 for conn in ended), [c.requests for c in app.conns]
     assert all(conn.requests <= 10 for conn in app.conns)
     side.wait_total("nigh_recycled_total", len(ended), side="upstream", reason="requests")
