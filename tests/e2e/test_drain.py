@@ -232,11 +232,18 @@ def test_without_inbound(nigh, server):
 def test_listening_application_is_waited_for(nigh, server):
     """As long as the application listens it may want to call out; nothing is cut off."""
     app = server()
-    side = nigh.inbound(app, DRAIN_TIMEOUT="1s")
+    side = nigh.inbound(app, OUTBOUND="127.0.0.1:0", DRAIN_TIMEOUT="1s")
     start = time.monotonic()
     side.signal(signal.SIGTERM)
     assert side.wait() == 0, side.log
     assert 0.9 < time.monotonic() - start < 5
+
+
+def test_without_outbound_the_end_of_inbound_is_the_end(nigh, server):
+    """The application still listens, but there is nothing that it could ask of us."""
+    side = nigh.inbound(server(), DRAIN_DELAY="100ms", DRAIN_TIMEOUT="60s")
+    side.signal(signal.SIGTERM)
+    assert side.wait() == 0, side.log
 
 
 def test_deadline_cuts_and_counts(nigh, server):
