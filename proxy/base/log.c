@@ -120,11 +120,16 @@ static void put_key(struct line *line, const char *key, size_t len)
 	}
 }
 
+/* A key with a number or with quotes must fit, and the end of the line behind it. */
+static bool has_room(const struct line *line, size_t key_len)
+{
+	return line->len + key_len + 32 <= sizeof(line->text);
+}
+
 static void put_string(
 	struct line *line, const char *key, size_t key_len, const char *value, size_t len)
 {
-	/* The ends of the line must fit whatever the value is. */
-	if (line->len + key_len + 32 > sizeof(line->text))
+	if (!has_room(line, key_len))
 		return;
 	put_key(line, key, key_len);
 	if (!line->json && is_plain(value, len))
@@ -161,8 +166,10 @@ static void put_pairs(struct line *line, const char *pairs, va_list args)
 			else
 				snprintf(number, sizeof(number), "%lu",
 					va_arg(args, unsigned long));
-			put_key(line, pairs, key_len);
-			put_text(line, number);
+			if (has_room(line, key_len)) {
+				put_key(line, pairs, key_len);
+				put_text(line, number);
+			}
 		}
 		pairs = *end ? end + 1 : end;
 	}
@@ -186,23 +193,32 @@ static void put_time(struct line *line)
 	line->first = false;
 }
 
-static void write_line(struct line *line)
+/* False when the sink does not take it now. */
+static bool sink_write(const char *text, size_t len)
 {
 	struct pollfd ready = {.fd = sink.fd, .events = POLLOUT};
-	char number[24];
+
+	if (sink.must_poll && poll(&ready, 1, 0) != 1)
+		return false;
+	return write(sink.fd, text, len) >= 0;
+}
+
+static void write_line(struct line *line)
+{
+	char dropped[40];
+	int len;
 
 	if (line->json)
 		put(line, "}", 1);
 	line->text[line->len++] = '\n';
 	pthread_mutex_lock(&sink.lock);
-	if ((sink.must_poll && poll(&ready, 1, 0) != 1) ||
-		write(sink.fd, line->text, line->len) < 0) {
+	if (!sink_write(line->text, line->len)) {
 		sink.n_dropped++;
 	} else if (sink.n_dropped > 0) {
-		int len =
-			snprintf(number, sizeof(number), "dropped=%lu\n", sink.n_dropped);
-
-		if (!sink.json && write(sink.fd, number, (size_t)len) > 0)
+		len = snprintf(dropped, sizeof(dropped),
+			sink.json ? "{\"dropped\":%lu}\n" : "dropped=%lu\n",
+			sink.n_dropped);
+		if (sink_write(dropped, (size_t)len))
 			sink.n_dropped = 0;
 	}
 	pthread_mutex_unlock(&sink.lock);

@@ -2,7 +2,8 @@
 #pragma once
 /*
  * A borrowed view of bytes. It owns nothing and is not terminated: it is valid only as
- * long as the buffer it points into, on the data path until the callback returns.
+ * long as the buffer it points into, on the data path until the callback returns. The zeroed
+ * one is empty.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,13 +28,13 @@ static inline struct str str_of(const char *text)
 
 static inline bool str_is(struct str a, struct str b)
 {
-	return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
+	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
 /* ASCII letters compare without case. */
 static inline bool str_is_nocase(struct str a, struct str b)
 {
-	return a.len == b.len && strncasecmp(a.ptr, b.ptr, a.len) == 0;
+	return a.len == b.len && (a.len == 0 || strncasecmp(a.ptr, b.ptr, a.len) == 0);
 }
 
 static inline char ascii_lower(char c)

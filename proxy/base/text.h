@@ -15,7 +15,8 @@ static inline void text_add(struct text *text, struct str s)
 		text->overflow = true;
 		return;
 	}
-	memcpy(text->ptr + text->len, s.ptr, s.len);
+	if (s.len > 0)
+		memcpy(text->ptr + text->len, s.ptr, s.len);
 	text->len += s.len;
 }
 

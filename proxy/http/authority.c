@@ -41,7 +41,7 @@ static bool is_ipv6(struct str host)
 		return false;
 	memcpy(text, host.ptr, host.len);
 	text[host.len] = '\0';
-	return inet_pton(AF_INET6, text, &addr) == 1;
+	return strlen(text) == host.len && inet_pton(AF_INET6, text, &addr) == 1;
 }
 
 static bool parse_port(struct str text, struct authority *out)

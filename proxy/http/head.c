@@ -409,13 +409,15 @@ enum head_result head_parse(struct head *head, struct head_scan *scan,
 	struct str first;
 
 	head_reset(head, buf.ptr);
+	/* What stands behind the limit must not matter, or the answer depends on how the
+	 * bytes were cut. */
+	if (buf.len > max_bytes)
+		buf.len = max_bytes;
 	result = scan_bytes(head, scan, buf);
-	if (result == HEAD_MORE && buf.len >= max_bytes)
+	if (result == HEAD_MORE && buf.len == max_bytes)
 		return HEAD_LARGE;
 	if (result != HEAD_DONE)
 		return result;
-	if (head->len > max_bytes)
-		return HEAD_LARGE;
 	while (*line == '\r')
 		line += 2;
 	first = (struct str){
