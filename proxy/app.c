@@ -78,10 +78,23 @@ static int start_limits(struct app *app)
 	return 0;
 }
 
+/* Read and checked already, built later: nobody should believe that they act. */
+static void warn_of_the_future(const struct config *config)
+{
+	if (config->service.n_items > 0)
+		log_at(LOG_WARN, NULL, "no_effect", "variable=%s why=%s", "NIGH_SERVICE",
+			"this version does not rebalance; the caps act");
+	if (config->endpoints.source == ENDPOINTS_KUBERNETES || config->kubeconfig)
+		log_at(LOG_WARN, NULL, "no_effect", "variable=%s why=%s",
+			"NIGH_ENDPOINTS",
+			"this version has no kubernetes source; names go to DNS");
+}
+
 static int start_fronts(struct app *app)
 {
 	unsigned quota = (unsigned)cpu_quota();
 
+	warn_of_the_future(app->config);
 	app->n_workers = app->config->workers;
 	if (app->n_workers == 0)
 		app->n_workers = quota < WORKERS_AUTO_MAX ? quota : WORKERS_AUTO_MAX;
@@ -267,6 +280,7 @@ static const struct part {
 	void (*stop)(struct app *app);
 } parts[] = {
 	{"loop", start_loop, stop_loop},
+	{"signals", start_signals, stop_signals}, /* acted on when the loop turns */
 	{"limits", start_limits, NULL},
 	{"listeners", start_fronts, stop_fronts},
 	{"workers", start_workers, stop_workers},
@@ -274,7 +288,6 @@ static const struct part {
 	{"drain", start_drain, stop_drain},
 	{"threads", start_threads, NULL},
 	{"admin", start_admin, stop_admin},
-	{"signals", start_signals, stop_signals},
 };
 
 #define N_PARTS (sizeof(parts) / sizeof(*parts))

@@ -159,3 +159,39 @@ int command_config(const struct config *config, int argc, char **argv)
 		return bad_usage("config [--json|--markdown|--check]");
 	return 0;
 }
+
+static void print_outcomes(FILE *out)
+{
+	fputs("| reason | status | `nigh-not-processed` | meaning |\n"
+	      "|---|---|---|---|\n",
+		out);
+	for (int i = 0; i < OUTCOMES; i++) {
+		const struct outcome_row *row = &outcome_table[i];
+
+		fprintf(out, "| `%s` | ", row->name);
+		if (row->status > 0)
+			fprintf(out, "%u", row->status);
+		fprintf(out, " | %s | %s |\n", row->safe ? "yes" : "", row->text);
+	}
+}
+
+int command_reference(const struct config *config, int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		void (*print)(FILE *out);
+	} tables[] = {
+		{"outcomes", print_outcomes},
+		{"admin", admin_print_paths},
+		{"metrics", admin_print_metrics},
+	};
+
+	(void)config;
+	for (size_t i = 0; argc == 1 && i < sizeof(tables) / sizeof(*tables); i++) {
+		if (strcmp(argv[0], tables[i].name) == 0) {
+			tables[i].print(stdout);
+			return 0;
+		}
+	}
+	return bad_usage("reference outcomes|admin|metrics");
+}

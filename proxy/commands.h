@@ -7,3 +7,4 @@ int command_run(const struct config *config, int argc, char **argv);
 int command_explain(const struct config *config, int argc, char **argv);
 int command_drain(const struct config *config, int argc, char **argv);
 int command_config(const struct config *config, int argc, char **argv);
+int command_reference(const struct config *config, int argc, char **argv);

@@ -180,7 +180,8 @@ static bool outbound_is_over(struct drain *drain, const struct drain_status *sta
 		return false;
 	}
 	/* With nothing outbound there is nobody to stay for. */
-	if (has_front(drain, INBOUND) && has_front(drain, OUTBOUND) && any_app_listens(drain))
+	if (has_front(drain, INBOUND) && has_front(drain, OUTBOUND) &&
+		any_app_listens(drain))
 		return false;
 	if (drain->quiet_since_ms == 0)
 		drain->quiet_since_ms = now;

@@ -22,6 +22,8 @@ static const struct command {
 		"ask the sidecar of this pod to drain; --wait returns when it has"},
 	{"config", "[--json|--markdown|--check]", command_config,
 		"the resolved configuration: value, default, where it came from"},
+	{"reference", "outcomes|admin|metrics", command_reference,
+		"the tables of the README, in Markdown"},
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(*commands))
@@ -30,7 +32,7 @@ static void print_usage(FILE *out)
 {
 	fprintf(out, "Usage:\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(out, "  nigh %-8s %-29s %s\n", commands[i].name,
+		fprintf(out, "  nigh %-9s %-29s %s\n", commands[i].name,
 			commands[i].arguments, commands[i].doc);
 	fprintf(out, "  nigh --help | --version\n");
 }

@@ -18,7 +18,7 @@ struct topo_service;
 enum explain_result {
 	EXPLAIN_CHOSEN = 0, /* at least one endpoint may be used */
 	EXPLAIN_NONE = 1,   /* none, or there is no such service or port */
-	EXPLAIN_USAGE = 2,  /* no service name, or one with several ports and none named */
+	EXPLAIN_USAGE = 2, /* no service name, or one with several ports and none named */
 };
 
 struct explain_settings {

@@ -36,6 +36,15 @@ void view_index(const struct admin_host *host, struct reply *reply)
 			routes[i].doc);
 }
 
+void admin_print_paths(FILE *out)
+{
+	fputs("| path | for | answer |\n|---|---|---|\n", out);
+	for (size_t i = 0; i < N_ROUTES; i++)
+		fprintf(out, "| `%s %s` | %s | %s |\n", routes[i].method, routes[i].path,
+			routes[i].audience == LOCAL ? "loopback" : "everyone",
+			routes[i].doc);
+}
+
 static bool is_local(const struct admin *admin, const union address *peer)
 {
 	const struct cidr_list *allowed = &admin->host.shared->config->admin_allow;

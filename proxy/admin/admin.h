@@ -5,6 +5,7 @@
  * from the data path. What it shows it asks of the workers at that moment.
  */
 #include <stdint.h>
+#include <stdio.h>
 
 #include "flow/worker.h"
 
@@ -40,6 +41,10 @@ __attribute__((warn_unused_result)) int admin_start(struct admin **out,
 	struct event_base *base, const struct listen_set *listen,
 	const struct admin_host *host);
 void admin_stop(struct admin *admin);
+
+/* Tables of README.md: the paths, the metric families with their reasons. */
+void admin_print_paths(FILE *out);
+void admin_print_metrics(FILE *out);
 
 /*
  * Asks the running sidecar of this pod, by its NIGH_ADMIN address: gives the status and

@@ -329,13 +329,33 @@ static const struct family {
 		write_start_time},
 };
 
+#define N_FAMILIES (sizeof(families) / sizeof(*families))
+
+static void print_reasons(FILE *out, const char *name, const char *const *reasons, int n)
+{
+	fprintf(out, "\nReasons in `%s`:", name);
+	for (int i = 0; i < n; i++)
+		fprintf(out, "%s `%s`", i > 0 ? "," : "", reasons[i]);
+	fputs(".\n", out);
+}
+
+void admin_print_metrics(FILE *out)
+{
+	fputs("| metric | type | meaning |\n|---|---|---|\n", out);
+	for (size_t i = 0; i < N_FAMILIES; i++)
+		fprintf(out, "| `%s` | %s | %s |\n", families[i].name, families[i].type,
+			families[i].help);
+	print_reasons(out, "nigh_recycled_total", recycle_names, RECYCLE_REASONS);
+	print_reasons(out, "nigh_retries_total", retry_names, RETRY_REASONS);
+}
+
 void view_metrics(const struct admin_host *host, struct reply *reply)
 {
 	struct stats stats;
 	struct page page = {.host = host, .stats = &stats, .out = reply->out};
 
 	stats_take(&stats, host);
-	for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++) {
+	for (size_t i = 0; i < N_FAMILIES; i++) {
 		const struct family *family = &families[i];
 
 		fprintf(page.out, "# HELP %s %s\n# TYPE %s %s\n", family->name,

@@ -44,7 +44,7 @@ void drain_cut_off(struct worker *worker, unsigned *n_cut)
 
 		if (client->exchange) {
 			(*n_cut)++;
-			exchange_cut_off(client->exchange);
+			exchange_end(client->exchange, OUTCOME_cut_off, CLIENT_RESETS);
 		}
 	}
 }

@@ -89,7 +89,9 @@ static void attach(struct exchange *exchange, struct endpoint *endpoint)
 	endpoint_hold(endpoint);
 	endpoint->balance.in_flight++;
 	endpoint->n_requests++;
-	exchange->target->tally->picks[endpoint->proximity]++;
+	/* The application is always here: that would only blur the figures. */
+	if (exchange->direction == OUTBOUND)
+		exchange->target->tally->picks[endpoint->proximity]++;
 }
 
 static const char *why_no_endpoint(const struct target *target)
@@ -268,17 +270,10 @@ void exchange_attempt_failed(struct exchange *exchange, enum attempt_failure fai
 void exchange_answer(struct exchange *exchange, enum outcome outcome, const char *detail)
 {
 	exchange->worker->counters.local_responses[outcome]++;
-	if (exchange->is_tcp) {
-		struct client *client = exchange->client;
-
-		exchange->client = NULL;
-		client->exchange = NULL;
-		exchange_end(exchange, outcome);
-		client_drop(client, true);
-		return;
-	}
-	local_response_write(exchange, outcome, detail);
-	exchange_end(exchange, outcome);
+	if (!exchange->is_tcp)
+		local_response_write(exchange, outcome, detail);
+	exchange_end(
+		exchange, outcome, exchange->is_tcp ? CLIENT_RESETS : CLIENT_GOES_ON);
 }
 
 static void log_access(struct exchange *exchange, enum outcome outcome, uint64_t took_us)
@@ -286,25 +281,23 @@ static void log_access(struct exchange *exchange, enum outcome outcome, uint64_t
 	const struct worker *worker = exchange->worker;
 	const struct client *client = exchange->client;
 	bool is_error = outcome_table[outcome].is_error;
-	char peer[ADDRESS_TEXT_MAX] = "", upstream[ADDRESS_TEXT_MAX] = "", flow[24] = "";
+	char peer[ADDRESS_TEXT_MAX], upstream[ADDRESS_TEXT_MAX], flow[24];
 
 	if (worker->config->access_log == CONFIG_ACCESS_OFF ||
 		(worker->config->access_log == CONFIG_ACCESS_ERRORS && !is_error))
 		return;
-	if (client) {
-		address_print(&client->peer, peer, sizeof(peer));
-		snprintf(flow, sizeof(flow), "%lu", (unsigned long)client->id);
-	}
+	snprintf(flow, sizeof(flow), "%lu", (unsigned long)client->id);
+	address_print(&client->peer, peer, sizeof(peer));
 	if (exchange->endpoint)
 		address_print(&exchange->endpoint->addr, upstream, sizeof(upstream));
-	log_at(is_error ? LOG_WARN : LOG_INFO, *flow ? flow : NULL, "access",
+	log_at(is_error ? LOG_WARN : LOG_INFO, flow, "access",
 		"side=%s service=%s peer=%s upstream=%s request=%s status=%u outcome=%s "
 		"duration_us=%lu bytes_up=%lu bytes_down=%lu",
-		client ? client->front->side : NULL,
-		exchange->target ? exchange->target->key : NULL, *peer ? peer : NULL,
-		*upstream ? upstream : NULL, exchange->trace, (unsigned)exchange->status,
-		outcome_table[outcome].name, (unsigned long)took_us,
-		(unsigned long)exchange->bytes_up, (unsigned long)exchange->bytes_down);
+		client->front->side, exchange->target ? exchange->target->key : NULL,
+		peer, exchange->endpoint ? upstream : NULL, exchange->trace,
+		(unsigned)exchange->status, outcome_table[outcome].name,
+		(unsigned long)took_us, (unsigned long)exchange->bytes_up,
+		(unsigned long)exchange->bytes_down);
 }
 
 /* nginx's word for a client that did not wait for the answer. */
@@ -334,10 +327,18 @@ static void reap(struct deferred *deferred)
 	slab_free(&exchange->worker->exchange_slab, exchange);
 }
 
-void exchange_end(struct exchange *exchange, enum outcome outcome)
+static void let_go(struct client *client, bool persist, enum client_fate fate)
+{
+	client->exchange = NULL;
+	if (fate == CLIENT_GOES_ON)
+		client_exchange_done(client, persist);
+	else if (fate != CLIENT_IS_GONE)
+		client_drop(client, fate == CLIENT_RESETS);
+}
+
+void exchange_end(struct exchange *exchange, enum outcome outcome, enum client_fate fate)
 {
 	struct worker *worker = exchange->worker;
-	struct client *client = exchange->client;
 	bool keep = outcome == OUTCOME_completed && exchange->upstream &&
 		    exchange->upstream_persists && exchange->request_body.done &&
 		    !exchange->upload_broken;
@@ -348,8 +349,8 @@ void exchange_end(struct exchange *exchange, enum outcome outcome)
 		target_release(exchange->target);
 	buf_put(&worker->loop.bufs, exchange->request);
 	free(exchange->trace);
-	if (client)
-		client_exchange_done(client, exchange->persist);
+	let_go(exchange->client, exchange->persist, fate);
+	exchange->client = NULL;
 	exchange->ended = true;
 	loop_reap(&worker->loop, &exchange->waiter, reap);
 }
@@ -386,21 +387,9 @@ void exchange_start_tunnel(struct exchange *exchange)
 
 void exchange_on_client_lost(struct exchange *exchange)
 {
-	exchange->client->exchange = NULL;
-	exchange->client = NULL;
 	if (exchange->tunnel)
 		stream_reset(&exchange->upstream->stream);
-	exchange_end(exchange, OUTCOME_client_closed);
-}
-
-void exchange_cut_off(struct exchange *exchange)
-{
-	struct client *client = exchange->client;
-
-	exchange->client = NULL;
-	client->exchange = NULL;
-	exchange_end(exchange, OUTCOME_cut_off);
-	client_drop(client, true);
+	exchange_end(exchange, OUTCOME_client_closed, CLIENT_IS_GONE);
 }
 
 void exchange_on_client(struct exchange *exchange)

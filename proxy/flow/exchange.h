@@ -91,15 +91,21 @@ bool exchange_can_go_elsewhere(const struct exchange *exchange);
 /* Answers in nigh's own name; detail may be NULL. Ends the exchange. */
 void exchange_answer(struct exchange *exchange, enum outcome outcome, const char *detail);
 
+/* What becomes of the client's connection when the exchange ends. */
+enum client_fate {
+	CLIENT_GOES_ON, /* as exchange->persist says: next request, or a lingering close
+			 */
+	CLIENT_CLOSES,
+	CLIENT_RESETS,  /* so that it cannot take what it has for complete */
+	CLIENT_IS_GONE, /* is being dropped already */
+};
+
 /* Ends it: counts, logs, frees; the upstream connection is kept if it is good for more.
  */
-void exchange_end(struct exchange *exchange, enum outcome outcome);
+void exchange_end(struct exchange *exchange, enum outcome outcome, enum client_fate fate);
 
 /* From here on bytes are relayed both ways. */
 void exchange_start_tunnel(struct exchange *exchange);
-
-/* Ends both connections at once; used when the drain deadline has passed. */
-void exchange_cut_off(struct exchange *exchange);
 
 /* Called by client.c and upstream.c when something happened on the connection. */
 void exchange_on_client(struct exchange *exchange);

@@ -26,17 +26,9 @@ static void cut(struct exchange *exchange, enum outcome outcome)
 {
 	bool looks_complete =
 		exchange->response_body.kind == BODY_UNTIL_CLOSE || exchange->dechunk;
-	struct client *client = exchange->client;
 
 	exchange->persist = false;
-	if (!looks_complete) {
-		exchange_end(exchange, outcome);
-		return;
-	}
-	client->exchange = NULL;
-	exchange->client = NULL;
-	exchange_end(exchange, outcome);
-	client_drop(client, true);
+	exchange_end(exchange, outcome, looks_complete ? CLIENT_RESETS : CLIENT_GOES_ON);
 }
 
 static void fail(struct exchange *exchange, enum outcome outcome, const char *detail)
@@ -53,7 +45,7 @@ static void upstream_ended(struct exchange *exchange, bool clean)
 	if (exchange->head_sent && exchange->response_body.kind == BODY_UNTIL_CLOSE &&
 		clean) {
 		exchange->upstream_persists = false;
-		exchange_end(exchange, OUTCOME_completed);
+		exchange_end(exchange, OUTCOME_completed, CLIENT_GOES_ON);
 	} else if (exchange->head_sent) {
 		cut(exchange, OUTCOME_response_truncated);
 	} else if (exchange->upstream->in) {
@@ -226,7 +218,7 @@ static void complete(struct exchange *exchange, bool has_extra_bytes)
 {
 	if (has_extra_bytes)
 		exchange->upstream_persists = false;
-	exchange_end(exchange, OUTCOME_completed);
+	exchange_end(exchange, OUTCOME_completed, CLIENT_GOES_ON);
 }
 
 /* Content runs only, for a client that does not know chunks. */

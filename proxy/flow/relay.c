@@ -37,15 +37,9 @@ static enum relay_result move(
 
 static void finish(struct exchange *exchange, enum outcome outcome, bool reset)
 {
-	struct client *client = exchange->client;
-	struct upstream *upstream = exchange->upstream;
-
 	if (reset)
-		stream_reset(&upstream->stream);
-	client->exchange = NULL;
-	exchange->client = NULL;
-	exchange_end(exchange, outcome);
-	client_drop(client, reset);
+		stream_reset(&exchange->upstream->stream);
+	exchange_end(exchange, outcome, reset ? CLIENT_RESETS : CLIENT_CLOSES);
 }
 
 /* What the client sent behind its request is the first of the tunnel. */
