@@ -47,13 +47,14 @@ static void end_fini(struct end *end)
 	loop_fini(&end->loop);
 }
 
-/* Small buffers on both sides, so that little is under way. */
+/* A small buffer on our side; the peer's holds more than a segment of the loopback, or
+ * the kernel would wait for its timers. */
 static void make_tight(struct end *end)
 {
-	int bytes = 4096;
+	int ours = 4096, theirs = 256 << 10;
 
-	setsockopt(end->stream.fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-	setsockopt(end->peer, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+	setsockopt(end->stream.fd, SOL_SOCKET, SO_SNDBUF, &ours, sizeof(ours));
+	setsockopt(end->peer, SOL_SOCKET, SO_RCVBUF, &theirs, sizeof(theirs));
 }
 
 static int write_text(struct stream *stream, const char *text)
