@@ -128,9 +128,16 @@ void stream_expect_more(struct stream *stream)
 
 void streams_resolve_doubts(struct loop *loop)
 {
+	struct list batch;
 	struct list *node;
 
-	while ((node = list_pop(&loop->doubted))) {
+	/* Who has doubts again meanwhile waits for the next tick: nobody can hold the
+	 * loop.
+	 */
+	list_init(&batch);
+	while ((node = list_pop(&loop->doubted)))
+		list_push(&batch, node);
+	while ((node = list_pop(&batch))) {
 		struct stream *stream = container_of(node, struct stream, doubt);
 
 		if (stream->readable || stream_peek(stream) == -EAGAIN)
