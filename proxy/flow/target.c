@@ -19,6 +19,7 @@
 #define DNS_FRESH_MS    5000
 #define DNS_RETRY_MS    1000
 #define DISTRUST_MS     60000
+#define TARGETS_MAX     4096
 #define TARGET_SWEEP_MS 5000
 #define PASSTHROUGH     "passthrough"
 
@@ -51,6 +52,28 @@ static struct target *lookup(
 	return NULL;
 }
 
+static void unlist(struct target *target);
+
+/* Names come from requests: beyond the bound the one unused for longest makes room. */
+static void make_room(struct worker *worker)
+{
+	struct target *oldest = NULL;
+
+	if (worker->n_targets < TARGETS_MAX)
+		return;
+	for (size_t i = 0; i < sizeof(worker->targets) / sizeof(*worker->targets); i++) {
+		list_each_safe (node, next, &worker->targets[i]) {
+			struct target *target = container_of(node, struct target, node);
+
+			if (target->n_refs == 0 && target->direction == OUTBOUND &&
+				(!oldest || target->used_ms < oldest->used_ms))
+				oldest = target;
+		}
+	}
+	if (oldest)
+		unlist(oldest);
+}
+
 static struct target *target_create(struct worker *worker, enum direction direction,
 	const char *key, const char *service)
 {
@@ -69,6 +92,8 @@ static struct target *target_create(struct worker *worker, enum direction direct
 		free(target);
 		return NULL;
 	}
+	make_room(worker);
+	worker->n_targets++;
 	list_push(bucket_of(worker, key, len), &target->node);
 	return target;
 }
@@ -548,6 +573,7 @@ void targets_follow_topo(struct worker *worker)
 static void unlist(struct target *target)
 {
 	list_unlink(&target->node);
+	target->worker->n_targets--;
 	target->unlisted = true;
 	if (target->n_refs == 0)
 		target_free(target);

@@ -92,10 +92,8 @@ static void close_everything(struct worker *worker)
 {
 	struct list *node;
 
-	for (size_t i = 0; i < worker->n_doors; i++) {
-		worker->doors[i].listener.paused = true;
+	for (size_t i = 0; i < worker->n_doors; i++)
 		listener_close(&worker->doors[i].listener);
-	}
 	while ((node = worker->clients.next) != &worker->clients)
 		client_drop(container_of(node, struct client, node), true);
 	targets_destroy(worker);

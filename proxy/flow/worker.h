@@ -94,7 +94,8 @@ struct worker {
 	struct door *doors;
 	size_t n_doors;
 
-	struct list targets[64]; /* by hash of their key */
+	struct list targets[256]; /* by hash of their key */
+	size_t n_targets;
 	struct list tallies;
 	struct list clients; /* downstream connections */
 	struct slab client_slab, exchange_slab, upstream_slab;

@@ -131,7 +131,7 @@ void listen_set_close(struct listen_set *set)
 	set->n = 0;
 }
 
-/* False when the queue is empty or the listener was paused. */
+/* False when there is nothing to take, or nothing to take it with. */
 static bool accept_one(struct listener *listener)
 {
 	union address peer;
@@ -150,7 +150,7 @@ static bool accept_one(struct listener *listener)
 	address_unmap(&peer);
 	if (!listener->on_accept(listener, fd, &peer))
 		listener_pause(listener);
-	return !listener->paused;
+	return true;
 }
 
 static void on_ready(evutil_socket_t fd, short what, void *arg)
@@ -159,8 +159,9 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	for (int i = 0; i < ACCEPTS_PER_TURN && accept_one(listener); i++)
-		;
+	for (int i = 0; i < ACCEPTS_PER_TURN && !listener->paused; i++)
+		if (!accept_one(listener))
+			break;
 }
 
 int listener_start(struct listener *listener, struct loop *loop, int fd,
@@ -197,7 +198,8 @@ void listener_close(struct listener *listener)
 {
 	if (!listener->event)
 		return;
-	while (!listener->paused && accept_one(listener))
+	/* Also beyond a limit: what waits here would be reset. */
+	while (accept_one(listener))
 		;
 	event_free(listener->event);
 	listener->event = NULL;

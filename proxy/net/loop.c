@@ -81,6 +81,8 @@ void loop_run(struct loop *loop)
 		run_all(&loop->deferred);
 		run_all(&loop->dead);
 	}
+	/* What was cancelled at the end is told so by one more turn. */
+	event_base_loop(loop->base, EVLOOP_NONBLOCK);
 	run_all(&loop->deferred);
 	run_all(&loop->dead);
 }
