@@ -111,6 +111,7 @@ static int start_fronts(struct app *app)
 			return err;
 		}
 		log_listening("admin", &app->admin_listen, NULL, "http");
+		app->shared.admin_listen = app->admin_listen;
 	}
 	return fronts_open(
 		&app->fronts, &app->shared.n_fronts, app->config, app->n_workers > 1);

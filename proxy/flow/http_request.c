@@ -26,6 +26,26 @@ struct intent {
 	bool has_host;
 };
 
+/* Known of most malformed heads too: their answer depends on it. */
+static void read_method(struct exchange *exchange, const struct head *head)
+{
+	if (str_is(head->method, STR("HEAD")))
+		exchange->method = METHOD_HEAD;
+	else if (str_is(head->method, STR("CONNECT")))
+		exchange->method = METHOD_CONNECT;
+}
+
+/* h2c would leave HTTP/1 behind our back; the server simply goes on in HTTP/1.1. */
+static bool offers_h2c(struct str protocols)
+{
+	struct str protocol;
+
+	while (str_next_element(&protocols, &protocol))
+		if (str_is_nocase(protocol, STR("h2c")))
+			return true;
+	return false;
+}
+
 static void read_facts(struct exchange *exchange, const struct head *head)
 {
 	static const char *const idempotent[] = {
@@ -37,21 +57,14 @@ static void read_facts(struct exchange *exchange, const struct head *head)
 		"TRACE",
 	};
 
-	if (str_is(head->method, STR("HEAD")))
-		exchange->method = METHOD_HEAD;
-	else if (str_is(head->method, STR("CONNECT")))
-		exchange->method = METHOD_CONNECT;
 	for (size_t i = 0; i < sizeof(idempotent) / sizeof(*idempotent); i++)
 		if (str_is(head->method, str_of(idempotent[i])))
 			exchange->idempotent = true;
 	exchange->client_is_1_0 = head->minor == 0;
 	exchange->client_keeps_alive = head_keeps_alive(head);
-	/* h2c would leave HTTP/1 behind our back; the server simply goes on in HTTP/1.1.
-	 */
-	exchange->wants_upgrade =
-		head->minor >= 1 && head->says_upgrade &&
-		head->n_of[FIELD_UPGRADE] == 1 &&
-		!str_is_nocase(head->last[FIELD_UPGRADE]->value, STR("h2c"));
+	exchange->wants_upgrade = head->minor >= 1 && head->says_upgrade &&
+				  head->n_of[FIELD_UPGRADE] == 1 &&
+				  !offers_h2c(head->last[FIELD_UPGRADE]->value);
 }
 
 static void keep_trace(struct exchange *exchange, const struct head *head)
@@ -322,6 +335,7 @@ void http_request_begin(struct client *client, enum head_result result, struct s
 	}
 	client->life.n_requests++;
 	keep_trace(exchange, head);
+	read_method(exchange, head);
 	if (answer_bad_head(exchange, result, head))
 		return;
 	client->worker->counters.bytes[exchange->direction][DOWNSTREAM] += bytes.len;

@@ -83,6 +83,14 @@ static uint64_t keep_time(const struct worker *worker, const struct head *head)
 	return keep_ms;
 }
 
+/* These have no body whatever their fields say, and may not speak of one (RFC 9110
+ * section 8.6, RFC 9112 section 6.1). */
+static bool may_speak_of_body(const struct exchange *exchange, const struct head *head)
+{
+	return head->status >= 200 && head->status != 204 &&
+	       !(exchange->method == METHOD_CONNECT && head->status / 100 == 2);
+}
+
 static bool is_forwarded(const struct exchange *exchange, const struct head *head,
 	const struct field *field)
 {
@@ -90,9 +98,9 @@ static bool is_forwarded(const struct exchange *exchange, const struct head *hea
 	case FIELD_UPGRADE:
 		return head->status == 101 || head->status == 426;
 	case FIELD_TRANSFER_ENCODING:
-		return !exchange->dechunk && head->status != 204;
+		return !exchange->client_is_1_0 && may_speak_of_body(exchange, head);
 	case FIELD_CONTENT_LENGTH:
-		return head->status != 204;
+		return may_speak_of_body(exchange, head);
 	default:
 		return !field->drop;
 	}

@@ -45,19 +45,19 @@ void upstream_set_deadline(
 	deadline_set(list, &upstream->deadline, after_ms, on_deadline);
 }
 
-static bool is_our_own(const struct shared *shared, const union address *addr)
+/* What is for the application to call ends in our own hands: outbound would go round for
+ * ever, and the admin port would take the caller for one on loopback. */
+static bool is_our_own(
+	const struct shared *shared, enum direction direction, const union address *addr)
 {
+	if (direction == OUTBOUND && listen_set_hears(&shared->admin_listen, addr))
+		return true;
 	for (size_t i = 0; i < shared->n_fronts; i++) {
 		const struct front *front = &shared->fronts[i];
 
-		if (front->direction != OUTBOUND)
-			continue;
-		for (int k = 0; k < front->listen.n; k++)
-			if (address_equal(&front->listen.addrs[k], addr) ||
-				(address_is_loopback(addr) &&
-					address_port(addr) ==
-						address_port(&front->listen.addrs[k])))
-				return true;
+		if (front->direction == OUTBOUND &&
+			listen_set_hears(&front->listen, addr))
+			return true;
 	}
 	return false;
 }
@@ -69,7 +69,7 @@ int upstream_dial(
 	struct upstream *upstream;
 	int err;
 
-	if (is_our_own(worker->shared, &endpoint->addr))
+	if (is_our_own(worker->shared, endpoint->target->direction, &endpoint->addr))
 		return -ELOOP;
 	upstream = slab_alloc(&worker->upstream_slab);
 	if (!upstream)

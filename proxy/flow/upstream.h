@@ -31,7 +31,7 @@ struct upstream {
 
 /*
  * A new connection for the exchange; exchange_on_upstream is called when it is decided.
- * 0 or -errno; -ELOOP when the address is our own outbound listener's.
+ * 0 or -errno; -ELOOP when the address is one of our own listeners'.
  */
 __attribute__((warn_unused_result)) int upstream_dial(
 	struct endpoint *endpoint, struct exchange *exchange, struct upstream **out);

@@ -71,7 +71,8 @@ struct shared {
 	struct topo_policy policy;
 	const struct front *fronts;
 	size_t n_fronts;
-	atomic_uint n_downstream; /* open, against NIGH_MAX_CONNECTIONS */
+	struct listen_set admin_listen; /* for the addresses */
+	atomic_uint n_downstream;       /* open, against NIGH_MAX_CONNECTIONS */
 	atomic_ulong flow_ids;
 	atomic_bool app_refused; /* while draining */
 	unsigned max_downstream;

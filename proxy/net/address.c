@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/text.h"
 
@@ -50,6 +52,40 @@ bool address_is_loopback(const union address *address)
 	if (address->sa.sa_family == AF_INET)
 		return ntohl(address->in.sin_addr.s_addr) >> 24 == 127;
 	return IN6_IS_ADDR_LOOPBACK(&address->in6.sin6_addr);
+}
+
+static void set_port(union address *address, uint16_t port)
+{
+	if (address->sa.sa_family == AF_INET)
+		address->in.sin_port = htons(port);
+	else
+		address->in6.sin6_port = htons(port);
+}
+
+bool address_is_any(const union address *address)
+{
+	if (address->sa.sa_family == AF_INET)
+		return address->in.sin_addr.s_addr == htonl(INADDR_ANY);
+	return IN6_IS_ADDR_UNSPECIFIED(&address->in6.sin6_addr);
+}
+
+/* To an address of its own the kernel speaks from the same address. Nothing is sent. */
+bool address_is_local(const union address *address)
+{
+	union address from = {0};
+	socklen_t len = sizeof(from);
+	bool is_same = false;
+	int fd = socket(address->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return false;
+	if (connect(fd, &address->sa, address_len(address)) == 0 &&
+		getsockname(fd, &from.sa, &len) == 0) {
+		set_port(&from, address_port(address));
+		is_same = address_equal(&from, address);
+	}
+	close(fd);
+	return is_same;
 }
 
 uint16_t address_port(const union address *address)

@@ -21,6 +21,13 @@ void address_unmap(union address *address);
 
 bool address_equal(const union address *a, const union address *b);
 bool address_is_loopback(const union address *address);
+
+/* 0.0.0.0 or ::, which means every address to listen at, and this machine to dial. */
+bool address_is_any(const union address *address);
+
+/* Whether it is an address of this machine. Asks the kernel. */
+bool address_is_local(const union address *address);
+
 uint16_t address_port(const union address *address);
 socklen_t address_len(const union address *address);
 

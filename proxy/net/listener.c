@@ -124,6 +124,24 @@ int listen_set_again(struct listen_set *set, const struct listen_set *first)
 	return 0;
 }
 
+bool listen_set_hears(const struct listen_set *set, const union address *to)
+{
+	union address plain = *to;
+
+	address_unmap(&plain);
+	for (int i = 0; i < set->n; i++) {
+		const union address *here = &set->addrs[i];
+
+		if (address_port(here) != address_port(&plain))
+			continue;
+		if (address_equal(here, &plain) || address_is_loopback(&plain) ||
+			address_is_any(&plain) ||
+			(address_is_any(here) && address_is_local(&plain)))
+			return true;
+	}
+	return false;
+}
+
 void listen_set_close(struct listen_set *set)
 {
 	for (int i = 0; i < set->n; i++)

@@ -28,6 +28,10 @@ __attribute__((warn_unused_result)) int listen_set_open(
 __attribute__((warn_unused_result)) int listen_set_again(
 	struct listen_set *set, const struct listen_set *first);
 
+/* Whether a connection to this address would come in here, by whatever name of this
+ * machine. */
+bool listen_set_hears(const struct listen_set *set, const union address *to);
+
 void listen_set_close(struct listen_set *set);
 
 struct listener {
