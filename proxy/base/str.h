@@ -2,8 +2,8 @@
 #pragma once
 /*
  * A borrowed view of bytes. It owns nothing and is not terminated: it is valid only as
- * long as the buffer it points into, on the data path until the callback returns. The zeroed
- * one is empty.
+ * long as the buffer it points into, on the data path until the callback returns. The
+ * zeroed one is empty.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -143,6 +143,17 @@ static enum attempt_failure failure_of(int err)
 	return err == -ETIMEDOUT ? ATTEMPT_TIMED_OUT : ATTEMPT_NOT_CONNECTED;
 }
 
+/*
+ * A kept connection may end while the request is on its way. What may not be sent twice
+ * goes on a new one where the server has been seen to close without a word.
+ */
+static bool may_reuse(const struct exchange *exchange, const struct endpoint *endpoint)
+{
+	return !exchange->is_tcp && !exchange->fresh_only &&
+	       exchange->method != METHOD_CONNECT &&
+	       (exchange->idempotent || clock_ms() >= endpoint->distrusted_until_ms);
+}
+
 void exchange_dispatch(struct exchange *exchange)
 {
 	struct target *target = exchange->target;
@@ -165,8 +176,8 @@ void exchange_dispatch(struct exchange *exchange)
 		return;
 	}
 	attach(exchange, endpoint);
-	if (!exchange->is_tcp && !exchange->fresh_only &&
-		exchange->method != METHOD_CONNECT)
+	exchange->n_attempts++;
+	if (may_reuse(exchange, endpoint))
 		exchange->upstream =
 			upstream_take_idle(endpoint, exchange, !exchange->idempotent);
 	if (exchange->upstream) {
@@ -182,25 +193,29 @@ void exchange_dispatch(struct exchange *exchange)
 
 /*
  * What may follow a failed attempt. any_method: also what is not idempotent, because the
- * application cannot have seen it. blames: the endpoint's standing suffers, and this
- * request does not come back to it.
+ * application cannot have seen it. excludes: this request does not come back to the
+ * endpoint. blames: the endpoint's standing suffers.
  */
 static const struct retry_rule {
 	bool any_method;
+	bool excludes;
 	bool blames;
 	uint8_t outcome;
 	uint8_t reason;
 } retry_rules[] = {
-	[ATTEMPT_NOT_CONNECTED] = {true, true, OUTCOME_connect_failed,
+	[ATTEMPT_NOT_CONNECTED] = {true, true, true, OUTCOME_connect_failed,
 		RETRY_connect_failed},
-	[ATTEMPT_TIMED_OUT] = {true, true, OUTCOME_connect_timeout,
+	[ATTEMPT_TIMED_OUT] = {true, true, true, OUTCOME_connect_timeout,
 		RETRY_connect_timeout},
-	[ATTEMPT_NO_RESOURCES] = {false, false, OUTCOME_no_resources,
+	[ATTEMPT_NO_RESOURCES] = {true, true, false, OUTCOME_no_resources,
 		RETRY_connect_failed},
-	[ATTEMPT_CLOSED_UNSEEN] = {true, false, OUTCOME_upstream_closed,
+	[ATTEMPT_CLOSED_UNSEEN] = {true, false, false, OUTCOME_upstream_closed,
 		RETRY_connection_was_closed},
-	[ATTEMPT_DIED] = {false, true, OUTCOME_upstream_closed, RETRY_upstream_died},
-	[ATTEMPT_NOT_PROCESSED] = {true, true, OUTCOME_connect_failed,
+	[ATTEMPT_DIED_REUSED] = {false, false, false, OUTCOME_upstream_closed,
+		RETRY_connection_was_closed},
+	[ATTEMPT_DIED] = {false, false, true, OUTCOME_upstream_closed,
+		RETRY_upstream_died},
+	[ATTEMPT_NOT_PROCESSED] = {true, true, true, OUTCOME_connect_failed,
 		RETRY_not_processed},
 };
 
@@ -230,41 +245,60 @@ bool exchange_can_go_elsewhere(const struct exchange *exchange)
 	return target_has_other(exchange->target, &tried);
 }
 
+/* Whether the rule lets it be tried again, and there is somebody to try. */
+static bool may_try_again(const struct exchange *exchange, enum attempt_failure failure,
+	uint32_t domain_size)
+{
+	const struct retry_rule *rule = &retry_rules[failure];
+
+	if (!exchange->complete_request_held || exchange->head_sent ||
+		exchange->n_attempts >= EXCHANGE_ATTEMPTS_MAX ||
+		!(rule->any_method || exchange->idempotent))
+		return false;
+	if (rule->excludes)
+		return target_has_other(exchange->target, &exchange->tried);
+	/* Who breaks off on a new connection is not asked twice in a row for nothing:
+	 * with others in its domain the balancing decides anew, alone it gets the last
+	 * word. */
+	return failure != ATTEMPT_DIED || domain_size > 1;
+}
+
 void exchange_attempt_failed(struct exchange *exchange, enum attempt_failure failure)
 {
 	struct worker *worker = exchange->worker;
 	const struct retry_rule *rule = &retry_rules[failure];
 	struct endpoint *endpoint = exchange->endpoint;
-	/* A reused connection may just have been closed for idleness: that says nothing
-	 * against the endpoint, so it may be asked again, on a new connection. */
-	bool was_reused = exchange->upstream && exchange->upstream->reused;
-	bool blames = rule->blames && !(was_reused && failure == ATTEMPT_DIED);
-	bool may_retry = exchange->complete_request_held && !exchange->head_sent &&
-			 failure != ATTEMPT_NO_RESOURCES &&
-			 exchange->tried.n_items < BALANCE_EXCLUDED_MAX &&
-			 (rule->any_method || exchange->idempotent);
+	bool again;
 
-	if (blames) {
+	if (rule->blames)
 		balance_report_failure(&endpoint->balance, failure != ATTEMPT_DIED,
 			clock_ms(), rng_next(&worker->loop.rng));
+	if (rule->excludes)
 		exclude(exchange, endpoint);
-	}
+	if (failure == ATTEMPT_CLOSED_UNSEEN || failure == ATTEMPT_DIED_REUSED)
+		endpoint_distrust(endpoint);
+	if (failure == ATTEMPT_NOT_CONNECTED && worker->draining &&
+		exchange->direction == INBOUND)
+		atomic_store(&worker->shared->app_refused, true);
 	exchange->failure = rule->outcome;
 	exchange->fresh_only = true;
-	/* On a fresh connection only somebody else may be asked once more. */
-	if (may_retry && (blames || !was_reused))
-		may_retry = target_has_other(exchange->target, &exchange->tried);
-	detach(exchange, false);
-	if (worker->draining && exchange->direction == INBOUND &&
-		failure == ATTEMPT_NOT_CONNECTED)
-		atomic_store(&worker->shared->app_refused, true);
-	if (!may_retry || !tally_take_retry(exchange->target->tally,
-				  worker->config->retry_budget, clock_ms())) {
+	again = may_try_again(exchange, failure, endpoint->domain_size) &&
+		tally_take_retry(exchange->target->tally, worker->config->retry_budget,
+			clock_ms());
+	if (!again) {
+		detach(exchange, false);
 		exchange_answer(exchange, (enum outcome)exchange->failure, NULL);
 		return;
 	}
 	worker->counters.retries[rule->reason]++;
+	/* The attempt still counts while the next endpoint is chosen: of two that are
+	 * equal it goes to the other. */
+	endpoint_hold(endpoint);
+	endpoint->balance.in_flight++;
+	detach(exchange, false);
 	exchange_dispatch(exchange);
+	endpoint->balance.in_flight--;
+	endpoint_release(endpoint);
 }
 
 void exchange_answer(struct exchange *exchange, enum outcome outcome, const char *detail)
@@ -416,7 +450,9 @@ void exchange_upstream_died(struct exchange *exchange)
 	bool seen = !upstream->reused || !upstream->stream.at_eof ||
 		    stream_peer_took_any(&upstream->stream, upstream->n_written);
 
-	exchange_attempt_failed(exchange, seen ? ATTEMPT_DIED : ATTEMPT_CLOSED_UNSEEN);
+	exchange_attempt_failed(exchange, !seen              ? ATTEMPT_CLOSED_UNSEEN
+					  : upstream->reused ? ATTEMPT_DIED_REUSED
+							     : ATTEMPT_DIED);
 }
 
 static void on_connected(struct exchange *exchange)

@@ -16,6 +16,9 @@
 /* Requests larger than this cannot be sent again once a part of them has gone. */
 #define EXCHANGE_HELD_MAX (64 << 10)
 
+/* Connections that one request may be tried on. */
+#define EXCHANGE_ATTEMPTS_MAX 8
+
 enum exchange_method { METHOD_OTHER, METHOD_HEAD, METHOD_CONNECT };
 
 struct exchange {
@@ -38,6 +41,7 @@ struct exchange {
 	uint8_t direction;         /* enum direction */
 	uint8_t method;            /* enum exchange_method */
 	uint8_t failure;           /* enum outcome of the last attempt that failed */
+	uint8_t n_attempts;
 
 	bool ended; /* freed with this turn */
 	bool is_tcp;
@@ -76,7 +80,8 @@ enum attempt_failure {
 	ATTEMPT_TIMED_OUT,     /* the same, after NIGH_CONNECT_TIMEOUT */
 	ATTEMPT_NO_RESOURCES,  /* our own lack */
 	ATTEMPT_CLOSED_UNSEEN, /* a reused connection that the peer had closed before */
-	ATTEMPT_DIED,          /* the request was sent, no answer came */
+	ATTEMPT_DIED_REUSED, /* sent on a reused connection that then ended unanswered */
+	ATTEMPT_DIED,        /* the same on a new one */
 	ATTEMPT_NOT_PROCESSED, /* the peer's sidecar says so */
 };
 void exchange_attempt_failed(struct exchange *exchange, enum attempt_failure failure);

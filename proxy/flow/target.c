@@ -18,6 +18,7 @@
 
 #define DNS_FRESH_MS    5000
 #define DNS_RETRY_MS    1000
+#define DISTRUST_MS     60000
 #define TARGET_SWEEP_MS 5000
 #define PASSTHROUGH     "passthrough"
 
@@ -86,6 +87,11 @@ static void endpoint_drop(struct endpoint *endpoint)
 	endpoint->topo = NULL;
 	upstreams_close_idle(endpoint);
 	endpoint_release(endpoint);
+}
+
+void endpoint_distrust(struct endpoint *endpoint)
+{
+	endpoint->distrusted_until_ms = clock_ms() + DISTRUST_MS;
 }
 
 void endpoint_hold(struct endpoint *endpoint)
@@ -222,6 +228,14 @@ static bool set_endpoints(struct target *target, const struct wanted *wanted)
 	return true;
 }
 
+static void set_domain_size(struct target *target, uint32_t tier)
+{
+	uint32_t first = target->tiers[tier].first, n = target->tiers[tier].n;
+
+	for (uint32_t i = first; i < first + n; i++)
+		target->endpoints[i]->domain_size = n;
+}
+
 /* Makes the endpoints of a service from what the worker's topology says now. */
 static void follow_topo(struct target *target)
 {
@@ -244,7 +258,7 @@ static void follow_topo(struct target *target)
 	for (uint32_t i = 0; port && i < port->n_tiers && i < TARGET_TIERS_MAX; i++) {
 		target->tiers[i].first = port->tiers[i].first;
 		target->tiers[i].n = port->tiers[i].n_endpoints;
-		target->n_tiers++;
+		set_domain_size(target, target->n_tiers++);
 	}
 	target->topo = topo_ref(worker->topo);
 	target->port = port;
@@ -306,6 +320,7 @@ static void host_address_known(
 	target->n_tiers = 1;
 	target->tiers[0].first = 0;
 	target->tiers[0].n = target->n_endpoints;
+	set_domain_size(target, 0);
 	target->problem = NULL;
 }
 

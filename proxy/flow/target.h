@@ -22,7 +22,9 @@ struct endpoint {
 	struct target *target;
 	struct list idle; /* struct upstream, most recently used first */
 	union address addr;
-	uint32_t n_refs; /* connections */
+	uint32_t n_refs;              /* connections */
+	uint32_t domain_size;         /* members of its tier */
+	uint64_t distrusted_until_ms; /* it closes kept connections without a word */
 	uint8_t proximity;
 	bool gone; /* no longer in the target: its connections are not kept */
 	uint64_t n_requests;
@@ -98,6 +100,10 @@ void targets_follow_topo(struct worker *worker);
 /* Drops what was not used for long. */
 void targets_sweep(struct worker *worker, uint64_t now_ms);
 void targets_destroy(struct worker *worker);
+
+/* A connection that it might have kept open ended; for a minute nothing that may not be
+ * sent twice goes on a kept one. */
+void endpoint_distrust(struct endpoint *endpoint);
 
 void endpoint_hold(struct endpoint *endpoint);
 void endpoint_release(struct endpoint *endpoint);

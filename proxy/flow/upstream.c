@@ -16,10 +16,12 @@ static void on_ready(struct stream *stream)
 {
 	struct upstream *upstream = container_of(stream, struct upstream, stream);
 
-	if (upstream->exchange)
+	if (upstream->exchange) {
 		exchange_on_upstream(upstream->exchange);
-	else if (stream->readable) /* the end, or bytes that nobody asked for */
+	} else if (stream->readable) { /* the end, or bytes that nobody asked for */
+		endpoint_distrust(upstream->endpoint);
 		upstream_drop(upstream, false);
+	}
 }
 
 void upstream_run_deferred(struct deferred *deferred)
@@ -108,6 +110,7 @@ struct upstream *upstream_take_idle(
 		bool look = careful || now - upstream->idle_since_ms > TRUST_IDLE_MS;
 
 		if (look && stream_peek(&upstream->stream) != -EAGAIN) {
+			endpoint_distrust(endpoint);
 			upstream_drop(upstream, false);
 			continue;
 		}

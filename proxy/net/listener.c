@@ -170,7 +170,9 @@ int listener_start(struct listener *listener, struct loop *loop, int fd,
 	listener->event =
 		event_new(loop->base, fd, EV_READ | EV_PERSIST, on_ready, listener);
 	if (!listener->event || event_add(listener->event, NULL) != 0) {
-		listener->fd = -1;
+		if (listener->event)
+			event_free(listener->event);
+		*listener = (struct listener){.fd = -1};
 		return -ENOMEM;
 	}
 	return 0;

@@ -35,14 +35,20 @@ int mailbox_init(struct mailbox *mailbox, struct loop *loop, void *owner)
 {
 	*mailbox = (struct mailbox){.owner = owner};
 	list_init(&mailbox->letters);
-	pthread_mutex_init(&mailbox->lock, NULL);
 	mailbox->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (mailbox->fd < 0)
 		return -errno;
 	mailbox->event = event_new(
 		loop->base, mailbox->fd, EV_READ | EV_PERSIST, on_post, mailbox);
-	if (!mailbox->event || event_add(mailbox->event, NULL) != 0)
+	if (!mailbox->event) {
+		close(mailbox->fd);
 		return -ENOMEM;
+	}
+	pthread_mutex_init(&mailbox->lock, NULL);
+	if (event_add(mailbox->event, NULL) != 0) {
+		mailbox_fini(mailbox);
+		return -ENOMEM;
+	}
 	return 0;
 }
 

@@ -9,14 +9,20 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
+#include <event2/listener.h>
 
 #define IDLE_TIMEOUT_S   30
 #define MAX_HEADERS      (16 << 10)
 #define MAX_BODY         (4 << 10)
 #define ANSWER_MAX_BYTES (64 << 20)
 
+/* How long accepting pauses when there is no descriptor left. */
+#define PAUSE_US 250000
+
 struct web {
 	struct evhttp *http;
+	struct evconnlistener *listeners[LISTEN_FDS_MAX];
+	struct event *resume;
 	web_fn *handler;
 	void *arg;
 };
@@ -45,11 +51,16 @@ static void send_reply(struct evhttp_request *request, const struct web_reply *r
 	const char *text, size_t len)
 {
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+	bool is_head = evhttp_request_get_command(request) == EVHTTP_REQ_HEAD;
 	struct evbuffer *body = evbuffer_new();
+	char number[24];
 
 	evhttp_add_header(headers, "Server", "nigh");
 	evhttp_add_header(headers, "Content-Type", reply->type);
-	if (!body || evbuffer_add(body, text, len) != 0)
+	/* libevent would send the body to HEAD too. */
+	snprintf(number, sizeof(number), "%zu", len);
+	evhttp_add_header(headers, "Content-Length", number);
+	if (!body || (!is_head && evbuffer_add(body, text, len) != 0))
 		evhttp_send_error(request, HTTP_INTERNAL, NULL);
 	else
 		evhttp_send_reply(request, reply->status, NULL, body);
@@ -84,6 +95,40 @@ static void on_request(struct evhttp_request *evrequest, void *arg)
 	free(text);
 }
 
+/* The connection waits in the queue; without this the loop would try again at once, and
+ * libevent would write a line each time. */
+static void on_accept_error(struct evconnlistener *listener, void *arg)
+{
+	(void)arg;
+	evconnlistener_disable(listener);
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+	struct web *web = arg;
+
+	(void)fd;
+	(void)what;
+	for (int i = 0; i < LISTEN_FDS_MAX && web->listeners[i]; i++)
+		evconnlistener_enable(web->listeners[i]);
+}
+
+static int accept_on(struct web *web, const struct listen_set *listen)
+{
+	static const struct timeval interval = {0, PAUSE_US};
+
+	for (int i = 0; i < listen->n; i++) {
+		struct evhttp_bound_socket *bound =
+			evhttp_accept_socket_with_handle(web->http, listen->fds[i]);
+
+		if (!bound)
+			return -ENOMEM;
+		web->listeners[i] = evhttp_bound_socket_get_listener(bound);
+		evconnlistener_set_error_cb(web->listeners[i], on_accept_error);
+	}
+	return event_add(web->resume, &interval) == 0 ? 0 : -ENOMEM;
+}
+
 int web_start(struct web **out, struct event_base *base, const struct listen_set *listen,
 	web_fn *handler, void *arg)
 {
@@ -94,8 +139,9 @@ int web_start(struct web **out, struct event_base *base, const struct listen_set
 	web->handler = handler;
 	web->arg = arg;
 	web->http = evhttp_new(base);
-	if (!web->http) {
-		free(web);
+	web->resume = event_new(base, -1, EV_PERSIST, on_resume, web);
+	if (!web->http || !web->resume) {
+		web_stop(web);
 		return -ENOMEM;
 	}
 	evhttp_set_timeout(web->http, IDLE_TIMEOUT_S);
@@ -104,11 +150,9 @@ int web_start(struct web **out, struct event_base *base, const struct listen_set
 	evhttp_set_allowed_methods(
 		web->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST);
 	evhttp_set_gencb(web->http, on_request, web);
-	for (int i = 0; i < listen->n; i++) {
-		if (evhttp_accept_socket(web->http, listen->fds[i]) != 0) {
-			web_stop(web);
-			return -ENOMEM;
-		}
+	if (accept_on(web, listen) != 0) {
+		web_stop(web);
+		return -ENOMEM;
 	}
 	*out = web;
 	return 0;
@@ -118,7 +162,10 @@ void web_stop(struct web *web)
 {
 	if (!web)
 		return;
-	evhttp_free(web->http);
+	if (web->http)
+		evhttp_free(web->http);
+	if (web->resume)
+		event_free(web->resume);
 	free(web);
 }
 
