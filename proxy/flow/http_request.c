@@ -407,10 +407,11 @@ void http_request_send(struct exchange *exchange)
 			upstream->reused ? ATTEMPT_CLOSED_UNSEEN : ATTEMPT_NOT_CONNECTED);
 		return;
 	}
-	if (exchange->request_body.done)
-		await_response(exchange);
-	else if (exchange->client->stream.readable)
-		http_request_pump(exchange);
+	/* A server may have said something and FIN before it was asked. */
+	if (upstream->stream.readable)
+		loop_defer(&exchange->worker->loop, &upstream->deferred,
+			upstream_run_deferred);
+	http_request_pump(exchange);
 }
 
 /* While all of the request is held it can be sent again. */

@@ -354,7 +354,7 @@ static bool read_heads(struct exchange *exchange, struct str bytes)
 		if (result == HEAD_MORE) {
 			if (buf_append(&worker->loop.bufs, &upstream->in, bytes.ptr,
 				    bytes.len))
-				return true;
+				break;
 			fail(exchange, OUTCOME_no_resources, NULL);
 			return false;
 		}

@@ -123,11 +123,19 @@ struct upstream *upstream_take_idle(
 	return NULL;
 }
 
+/* Nothing is under way in either direction: no end that came with the response, nothing
+ * of a request that was answered before it was read. */
+static bool is_quiet(struct stream *stream)
+{
+	return !stream_is_blocked(stream) &&
+	       (!stream->readable || stream_peek(stream) == -EAGAIN);
+}
+
 void upstream_keep(struct upstream *upstream, uint64_t keep_ms)
 {
 	struct worker *worker = upstream->worker;
 
-	if (keep_ms == 0 || upstream->endpoint->gone) {
+	if (keep_ms == 0 || upstream->endpoint->gone || !is_quiet(&upstream->stream)) {
 		upstream_drop(upstream, false);
 		return;
 	}

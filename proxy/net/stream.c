@@ -31,6 +31,14 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 	stream->on_ready(stream);
 }
 
+/* -errno; a reset is kept for the next read, which would take it for the end. */
+static int failure(struct stream *stream)
+{
+	if (errno == ECONNRESET)
+		stream->was_reset = true;
+	return -errno;
+}
+
 int stream_open(struct stream *stream, struct loop *loop, int fd, stream_fn *on_ready)
 {
 	int on = 1;
@@ -109,9 +117,9 @@ ssize_t stream_read(struct stream *stream, char *to, size_t cap)
 	do {
 		n = recv(stream->fd, to, cap, 0);
 	} while (n < 0 && errno == EINTR);
-	if (n < 0) {
+	if (n < 0 || (n == 0 && stream->was_reset)) {
 		stream->readable = false;
-		return -errno;
+		return n < 0 ? failure(stream) : -ECONNRESET;
 	}
 	if (n == 0)
 		stream->at_eof = true;
@@ -131,9 +139,8 @@ void streams_resolve_doubts(struct loop *loop)
 	struct list batch;
 	struct list *node;
 
-	/* Who has doubts again meanwhile waits for the next tick: nobody can hold the
-	 * loop.
-	 */
+	/* Who is in doubt again has to wait for the next tick: a peer that sends all the
+	 * time could hold the loop. */
 	list_init(&batch);
 	while ((node = list_pop(&loop->doubted)))
 		list_push(&batch, node);
@@ -152,7 +159,9 @@ ssize_t stream_peek(struct stream *stream)
 	char byte;
 	ssize_t n = recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 
-	return n < 0 ? -errno : n;
+	if (n < 0 && errno == EAGAIN)
+		stream->readable = false;
+	return n < 0 ? failure(stream) : n;
 }
 
 /*
@@ -189,7 +198,7 @@ static ssize_t write_some(struct stream *stream, struct iovec **iov, int *n_iov)
 	} while (n < 0 && errno == EINTR);
 	if (n < 0) {
 		if (errno != EAGAIN)
-			return -errno;
+			return failure(stream);
 		n = 0;
 	}
 	left = (size_t)n;

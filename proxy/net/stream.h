@@ -31,7 +31,8 @@ struct stream {
 	bool hung_up;    /* the peer has sent FIN: read on to the end */
 	bool fin_wanted; /* FIN goes when `out` is empty */
 	bool fin_sent;
-	bool at_eof; /* a read gave 0 */
+	bool at_eof;    /* a read gave 0 */
+	bool was_reset; /* told by a write or a peek: the kernel says it only once */
 };
 
 /* Takes the descriptor over on success only. 0 or -errno. */
