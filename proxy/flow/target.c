@@ -45,8 +45,7 @@ static struct target *lookup(
 	for (struct list *node = bucket->next; node != bucket; node = node->next) {
 		struct target *target = container_of(node, struct target, node);
 
-		if (target->direction == direction &&
-			memcmp(target->key, key, len + 1) == 0)
+		if (target->direction == direction && strcmp(target->key, key) == 0)
 			return target;
 	}
 	return NULL;
