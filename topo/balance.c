@@ -93,10 +93,10 @@ void balance_report_failure(
 	unsigned doublings;
 	uint64_t aside_ms = ASIDE_FIRST_MS;
 
+	member->unreachable = unreachable;
 	/* Calls that were under way when it was set aside tell nothing new. */
 	if (balance_is_aside(member, now_ms))
 		return;
-	member->unreachable = unreachable;
 	if (member->n_failures < UINT16_MAX)
 		member->n_failures++;
 	if (member->n_failures < FAILURES_BEFORE_ASIDE)

@@ -15,7 +15,7 @@
 struct balance {
 	uint32_t in_flight;
 	uint16_t n_failures; /* since the last success */
-	bool unreachable;    /* the last failure was one to connect */
+	bool unreachable;    /* the last failure: nobody even answered a connect */
 	uint64_t aside_until_ms;
 };
 
@@ -28,8 +28,7 @@ struct balance_excluded {
 /* What may be picked beside members in good standing. */
 enum balance_scope {
 	BALANCE_GOOD,      /* nobody who is set aside */
-	BALANCE_REACHABLE, /* also who is set aside, unless it could not be connected to
-			    */
+	BALANCE_REACHABLE, /* also who is set aside, unless asking costs a time-out */
 	BALANCE_ANY,
 };
 
@@ -41,7 +40,7 @@ struct balance *balance_pick(struct balance *const *members, size_t n_members,
 /* A response came, or a connection that had been failing was made. */
 void balance_report_success(struct balance *member);
 
-/* It failed; `unreachable` when it could not even be connected to. */
+/* It failed; `unreachable` when a connect was not even refused. */
 void balance_report_failure(
 	struct balance *member, bool unreachable, uint64_t now_ms, uint64_t random);
 

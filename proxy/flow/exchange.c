@@ -268,11 +268,15 @@ void exchange_attempt_failed(struct exchange *exchange, enum attempt_failure fai
 	struct worker *worker = exchange->worker;
 	const struct retry_rule *rule = &retry_rules[failure];
 	struct endpoint *endpoint = exchange->endpoint;
+	uint64_t now = clock_ms();
+	/* The budget guards servers: one that was known to refuse is not burdened. */
+	bool is_free = failure == ATTEMPT_NOT_CONNECTED &&
+		       balance_is_aside(&endpoint->balance, now);
 	bool again;
 
 	if (rule->blames)
-		balance_report_failure(&endpoint->balance, failure != ATTEMPT_DIED,
-			clock_ms(), rng_next(&worker->loop.rng));
+		balance_report_failure(&endpoint->balance, failure == ATTEMPT_TIMED_OUT,
+			now, rng_next(&worker->loop.rng));
 	if (rule->excludes)
 		exclude(exchange, endpoint);
 	if (failure == ATTEMPT_CLOSED_UNSEEN || failure == ATTEMPT_DIED_REUSED)
@@ -283,8 +287,8 @@ void exchange_attempt_failed(struct exchange *exchange, enum attempt_failure fai
 	exchange->failure = rule->outcome;
 	exchange->fresh_only = true;
 	again = may_try_again(exchange, failure, endpoint->domain_size) &&
-		tally_take_retry(exchange->target->tally, worker->config->retry_budget,
-			clock_ms());
+		(is_free || tally_take_retry(exchange->target->tally,
+				    worker->config->retry_budget, now));
 	if (!again) {
 		detach(exchange, false);
 		exchange_answer(exchange, (enum outcome)exchange->failure, NULL);

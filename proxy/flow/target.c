@@ -517,9 +517,14 @@ static struct balance *pick_in_tier(struct target *target, uint32_t tier,
 		target->tiers[tier].n, excluded, scope, now_ms, random);
 }
 
+/* So many that have failed already a call tries before it looks into the next tier. */
+#define SECOND_CHANCES 2
+
 /*
  * A tier is left for the next one only when nobody in it can be connected to: tried by
- * this request in vain, or known from a moment ago.
+ * this request in vain, or known from a moment ago to cost a time-out. Who refuses is
+ * asked every time that nobody better is left: that costs little, and a server that has
+ * been started again is found at once, however long it was to be set aside.
  */
 struct endpoint *target_pick(
 	struct target *target, const struct balance_excluded *excluded)
@@ -529,7 +534,7 @@ struct endpoint *target_pick(
 
 	for (uint32_t i = 0; i < target->n_tiers && !member; i++) {
 		member = pick_in_tier(target, i, excluded, BALANCE_GOOD, now);
-		if (!member)
+		if (!member && excluded->n_items < SECOND_CHANCES)
 			member =
 				pick_in_tier(target, i, excluded, BALANCE_REACHABLE, now);
 	}
