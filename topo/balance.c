@@ -94,7 +94,7 @@ void balance_report_failure(
 	uint64_t aside_ms = ASIDE_FIRST_MS;
 
 	member->unreachable = unreachable;
-	/* Calls that were under way when it was set aside tell nothing new. */
+	/* Calls that were under way when it was set aside do not prolong that. */
 	if (balance_is_aside(member, now_ms))
 		return;
 	if (member->n_failures < UINT16_MAX)
