@@ -53,7 +53,7 @@ struct exchange {
 	bool client_is_1_0;
 	bool client_keeps_alive;
 	bool wants_upgrade;
-	bool response_began; /* a byte of it has come */
+	bool response_began; /* a byte of it has come on this connection */
 	bool head_sent;      /* the final response head has gone to the client */
 	bool persist;        /* the client connection stays after the response */
 	bool upstream_persists;

@@ -390,6 +390,7 @@ void http_request_send(struct exchange *exchange)
 	struct buf *request = exchange->request;
 	struct str close = STR("Connection: close\r\n\r\n");
 	struct iovec iov[3];
+	int err;
 
 	upstream->is_last = is_last_request(upstream) && !exchange->wants_upgrade;
 	if (!upstream->is_last)
@@ -401,10 +402,14 @@ void http_request_send(struct exchange *exchange)
 	exchange->sent = true;
 	exchange->n_sent = request->to + close.len;
 	exchange->bytes_up = exchange->n_sent;
-	if (stream_write(&upstream->stream, iov, iov[2].iov_len > 0 ? 3 : 2) != 0) {
-		/* It had ended before: not a byte was taken. */
-		exchange_attempt_failed(exchange,
-			upstream->reused ? ATTEMPT_CLOSED_UNSEEN : ATTEMPT_NOT_CONNECTED);
+	err = stream_write(&upstream->stream, iov, iov[2].iov_len > 0 ? 3 : 2);
+	if (err != 0) {
+		/* It had ended before: not a byte was taken. Only without memory can a
+		 * part have gone. */
+		exchange_attempt_failed(exchange, err == -ENOMEM ? ATTEMPT_DIED
+						  : upstream->reused
+							  ? ATTEMPT_CLOSED_UNSEEN
+							  : ATTEMPT_NOT_CONNECTED);
 		return;
 	}
 	/* A server may have said something and FIN before it was asked. */

@@ -6,6 +6,7 @@ import pytest
 from harness.dialogue import OK, assert_local
 from harness.kube import EndpointsFile, endpoint, node, service, slice_of
 from harness.message import read_response, text
+from harness.peer import readable
 from harness.server import closed_port
 
 BUSY = text("HTTP/1.1 503 Service Unavailable", "nigh-not-processed: refused",
@@ -137,3 +138,17 @@ def test_two_sidecars_lose_nothing(nigh, backend, tmp_path):
             answer = read_response(client)
             assert answer.status == 200, str(answer)
     assert good.requests == 20
+
+
+def test_the_next_one_hangs_up(nigh, server, tmp_path):
+    """What the first has answered does not count as an answer of the second."""
+    apps = [server(), server(), server()]
+    client = outbound(nigh, tmp_path, *(app.port for app in apps)).client("outbound")
+    client.send(text("GET /x HTTP/1.1", "Host: orders"))
+    apps[0].request()[0].send(BUSY)
+    rest = apps[1:]
+    first = next(app for app in rest if readable([app.sock], 0.5))
+    first.request()[0].close()
+    rest.remove(first)
+    rest[0].request()[0].send(OK)
+    client.expect(OK)
