@@ -14,11 +14,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "flow/exchange.h"
 #include "flow/http_request.h"
 #include "flow/relay.h"
 
 #define LINGER_MS      5000
+#define NEW_MS         1000
 #define READS_PER_TURN 4
 
 static void on_ready(struct stream *stream);
@@ -340,6 +342,16 @@ static void read_requests(struct client *client)
 	loop_defer(&worker->loop, &client->deferred, on_deferred);
 }
 
+/*
+ * Who has just been accepted, maybe out of the closing listener's queue, has a request on
+ * its way that it may not dare to send twice: it gets a moment.
+ */
+static bool is_new(const struct client *client)
+{
+	return client->life.n_requests == 0 &&
+	       clock_ms() - client->life.opened_ms < NEW_MS;
+}
+
 static bool is_between_requests(const struct client *client)
 {
 	return client->state == CLIENT_HEAD && !client->in && !client->stream.readable;
@@ -350,8 +362,13 @@ void clients_close_idle(struct worker *worker, enum direction direction)
 	list_each_safe (node, next, &worker->clients) {
 		struct client *client = container_of(node, struct client, node);
 
-		if (client_direction(client) == direction &&
-			is_between_requests(client) && stream_peek(&client->stream) <= 0)
+		if (client_direction(client) != direction ||
+			!is_between_requests(client) || stream_peek(&client->stream) > 0)
+			continue;
+		if (is_new(client))
+			deadline_set(
+				&worker->linger, &client->deadline, NEW_MS, on_deadline);
+		else
 			client_linger(client);
 	}
 }

@@ -27,12 +27,16 @@ void drain_add_status(struct worker *worker, struct drain_status *status)
 	list_each_safe (node, next, &worker->clients) {
 		const struct client *client = container_of(node, struct client, node);
 
+		if (client_direction(client) != OUTBOUND)
+			continue;
 		/* A tunnel whose application end has closed is nobody's loss. */
-		if (client_direction(client) == OUTBOUND &&
-			client->state == CLIENT_TUNNEL && client->stream.at_eof) {
+		if (client->state == CLIENT_TUNNEL && client->stream.at_eof) {
 			status->outbound_in_flight--;
 			status->outbound_open--;
 		}
+		/* A response that waits here to be read is not over. */
+		if (!client->exchange && stream_is_blocked(&client->stream))
+			status->outbound_in_flight++;
 	}
 	status->outbound_open += worker->gauges.open[OUTBOUND][DOWNSTREAM];
 }
@@ -45,6 +49,9 @@ void drain_cut_off(struct worker *worker, unsigned *n_cut)
 		if (client->exchange) {
 			(*n_cut)++;
 			exchange_end(client->exchange, OUTCOME_cut_off, CLIENT_RESETS);
+		} else if (stream_is_blocked(&client->stream)) {
+			(*n_cut)++;
+			client_drop(client, true);
 		}
 	}
 }

@@ -94,8 +94,12 @@ static void close_everything(struct worker *worker)
 
 	for (size_t i = 0; i < worker->n_doors; i++)
 		listener_close(&worker->doors[i].listener);
-	while ((node = worker->clients.next) != &worker->clients)
-		client_drop(container_of(node, struct client, node), true);
+	/* A reset for what is not complete; what is written still reaches its reader. */
+	while ((node = worker->clients.next) != &worker->clients) {
+		struct client *client = container_of(node, struct client, node);
+
+		client_drop(client, client->exchange != NULL);
+	}
 	targets_destroy(worker);
 }
 

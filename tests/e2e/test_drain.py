@@ -13,7 +13,8 @@ import pytest
 
 from harness.dialogue import OK
 from harness.message import read_response, text
-from harness.peer import can_connect, wait_until
+from harness.peer import can_connect, readable, wait_until
+from harness.sidecar import stopped
 
 GET = text("GET / HTTP/1.1", "Host: app.test")
 LONG = {"DRAIN_DELAY": "30s", "DRAIN_TIMEOUT": "60s"}
@@ -116,6 +117,55 @@ def test_idle_connections_close_after_the_delay(nigh, server):
     used.expect_silence(0.05)
     fresh.expect_fin()
     used.expect_fin()
+
+
+def test_connection_accepted_last_is_served(nigh, server):
+    """It was in the queue when the listener closed; its request is on the way."""
+    app = server()
+    side = nigh.inbound(app, DRAIN_DELAY="300ms", DRAIN_TIMEOUT="30s")
+    start_drain(side)
+    with stopped(side):
+        time.sleep(0.4)
+        client, silent = side.client(), side.client()
+    side.wait_event("drain", phase="finishing")
+    time.sleep(0.05)
+    assert exchange(client, app).says_close()
+    client.expect_fin()
+    silent.expect_fin()
+
+
+def test_response_that_is_read_late(nigh, server):
+    """All of it has been written, but not read, when nigh ends."""
+    app = server()
+    side = nigh.outbound()
+    client = side.client("outbound", rcvbuf=4096)
+    client.send(text("GET / HTTP/1.1", f"Host: {app.addr}"))
+    conn, _ = app.request()
+    body = "x" * 300_000
+    conn.send(text("HTTP/1.1 200 OK", f"Content-Length: {len(body)}", body=body))
+    side.wait_total("nigh_requests_in_flight", 0)
+    side.signal(signal.SIGTERM)
+    assert side.wait() == 0, side.log
+    assert len(read_response(client).body) == len(body)
+
+
+def test_response_that_nobody_reads_is_cut_off(nigh, server):
+    """Its exchange is over, but a part of it waits in nigh."""
+    app = server()
+    side = nigh.inbound(app, DRAIN_TIMEOUT="1s")
+    client = side.client(rcvbuf=4096)
+    for _ in range(200):                # until the kernel takes no more
+        client.send(GET)
+        if not readable([app.sock, *(peer.sock for peer in app.peers)], 0.3):
+            break
+        conn, _ = app.request()
+        conn.send(text("HTTP/1.1 200 OK", "Content-Length: 50000", body="x" * 50_000))
+    else:
+        raise AssertionError("the kernel takes everything")
+    side.wait_total("nigh_requests_in_flight", 0)
+    side.signal(signal.SIGTERM)
+    assert side.wait() == 1, side.log
+    assert side.wait_event("cut_off")["flows"] == "1"
 
 
 def test_upload_finishes(nigh, server):

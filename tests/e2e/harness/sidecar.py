@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real binary as a process, configured by its environment only."""
+import contextlib
 import http.client
 import json
 import os
@@ -10,7 +11,7 @@ import threading
 import time
 
 from .metrics import Metrics
-from .peer import DEADLINE, connect
+from .peer import DEADLINE, connect, wait_until
 
 # A sanitizer report must not hide behind an exit status that nigh uses.
 SANITIZER_STATUS = 99
@@ -191,3 +192,17 @@ class Sidecar:
         finally:
             self._process.kill()
         assert status in (0, 1), f"ended with {status}\n{self.log}"
+
+
+@contextlib.contextmanager
+def stopped(side):
+    """The sidecar sees all that happens within at once."""
+    def state():
+        with open(f"/proc/{side.pid}/stat", encoding="ascii") as file:
+            return file.read().rpartition(")")[2].split()[0]
+    side.signal(signal.SIGSTOP)
+    wait_until(lambda: state() == "T", "nigh is stopped", pause=0.0005)
+    try:
+        yield
+    finally:
+        side.signal(signal.SIGCONT)
