@@ -207,7 +207,10 @@ static void build_service(struct build *build, struct union_group *group)
 {
 	struct topo *topo = build->topo;
 	size_t n_ports;
-	if (group->service && group->service->foreign)
+	/* A Service whose slices are not known is not one without endpoints. */
+	const struct topo_watch *watch =
+		topo_find_watch(topo, group->namespace_, group->name);
+	if ((group->service && group->service->foreign) || (watch && !watch->has_slices))
 		return;
 	group->headless = is_headless(group);
 	group->family = choose_family(group);
@@ -300,6 +303,20 @@ static void build_services(struct build *build)
 	free(sorted);
 }
 
+static void copy_watches(struct topo *topo, const struct topo_store *store)
+{
+	struct record *const *records = topo_store_watches(store, &topo->n_watches);
+	topo->watches =
+		arena_alloc(&topo->arena, topo->n_watches, sizeof(*topo->watches));
+	for (size_t i = 0; i < topo->n_watches; i++) {
+		struct topo_watch *out = &topo->watches[i];
+		*out = ((const struct record_watch *)records[i])->watch;
+		out->namespace_ = arena_strdup(&topo->arena, out->namespace_);
+		out->name = arena_strdup(&topo->arena, out->name);
+		out->problem = arena_strdup(&topo->arena, out->problem);
+	}
+}
+
 struct topo *topo_build(const struct topo_store *store, const struct topo_self *self,
 	const struct topo_policy *policy)
 {
@@ -309,6 +326,7 @@ struct topo *topo_build(const struct topo_store *store, const struct topo_self *
 	struct build build = {.topo = topo, .store = store, .policy = policy};
 	build.strings.arena = &topo->arena;
 	topo->place = place_resolve(self, store, &topo->arena);
+	copy_watches(topo, store);
 	build_services(&build);
 	build_index(topo);
 	intern_fini(&build.strings);

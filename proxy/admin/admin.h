@@ -33,6 +33,10 @@ struct admin_host {
 	const char *(*source_status)(void *arg);
 	/* Seconds since the endpoints were last updated; negative when never. */
 	double (*source_age_s)(void *arg);
+	uint64_t (*source_requests)(void *arg);
+	/* True: nobody has called that service yet, and what is to be known of it will be
+	 * soon. */
+	bool (*look_for)(void *arg, const char *service);
 	struct topo *(*topo)(void *arg); /* borrowed; may be NULL */
 };
 

@@ -99,6 +99,9 @@ void view_explain(const struct admin_host *host, struct reply *reply)
 	if (!service) {
 		reply->status = 400;
 		fprintf(reply->out, "nigh: want /explain?service=NAME[:PORT]\n");
+	} else if (host->look_for(host->arg, service)) {
+		reply->status = 202;
+		fprintf(reply->out, "nigh: not known yet; ask again\n");
 	} else if (!topo) {
 		reply->status = 404;
 		fprintf(reply->out, "nigh: no endpoints: %s\n",

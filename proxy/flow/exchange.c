@@ -101,9 +101,20 @@ static const char *why_no_endpoint(const struct target *target)
 	return target->namespace_ ? "the service has no such port" : target->problem;
 }
 
+/* What it has waited for may have shown that the name is a service's. */
 static void on_addresses(struct deferred *deferred)
 {
-	exchange_dispatch(container_of(deferred, struct exchange, waiter));
+	struct exchange *exchange = container_of(deferred, struct exchange, waiter);
+	struct target *before = exchange->target;
+	struct target *now =
+		target_again(before, exchange->client->front, exchange->names_port);
+
+	if (now != before) {
+		target_hold(now);
+		exchange->target = now;
+		target_release(before);
+	}
+	exchange_dispatch(exchange);
 }
 
 /* Every endpoint that may be used has been tried, or there is none. */
@@ -175,6 +186,8 @@ void exchange_dispatch(struct exchange *exchange)
 		answer_unreachable(exchange);
 		return;
 	}
+	if (target->is_blind && !target->namespace_ && exchange->n_attempts == 0)
+		exchange->worker->counters.discovery_fallbacks++;
 	attach(exchange, endpoint);
 	exchange->n_attempts++;
 	if (may_reuse(exchange, endpoint))

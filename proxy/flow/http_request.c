@@ -154,6 +154,7 @@ static bool find_target(struct exchange *exchange, const struct intent *intent)
 			"neither the request target nor Host says where to");
 		return false;
 	} else {
+		exchange->names_port = to->port_number != 0;
 		exchange->target = target_for_host(
 			client->worker, OUTBOUND, to->host, to->port_number, HTTP_PORT);
 	}

@@ -33,12 +33,15 @@ enum retry_reason {
 	RETRY_REASONS,
 };
 
+struct discovery;
+
 struct counters {
 	uint64_t opened[DIRECTIONS][SIDES];
 	uint64_t recycled[DIRECTIONS][SIDES][RECYCLE_REASONS];
 	uint64_t retries[RETRY_REASONS];
 	uint64_t local_responses[OUTCOMES];
 	uint64_t bytes[DIRECTIONS][SIDES]; /* received from that side */
+	uint64_t discovery_fallbacks; /* requests by DNS that may have had a service */
 };
 
 /* Open connections; idle are those with no request. */
@@ -71,8 +74,9 @@ struct shared {
 	struct topo_policy policy;
 	const struct front *fronts;
 	size_t n_fronts;
-	struct listen_set admin_listen; /* for the addresses */
-	atomic_uint n_downstream;       /* open, against NIGH_MAX_CONNECTIONS */
+	struct listen_set admin_listen;    /* for the addresses */
+	const struct discovery *discovery; /* NULL: services are not looked for */
+	atomic_uint n_downstream;          /* open, against NIGH_MAX_CONNECTIONS */
 	atomic_ulong flow_ids;
 	atomic_bool app_refused; /* while draining */
 	unsigned max_downstream;
@@ -101,7 +105,8 @@ struct worker {
 	struct list clients; /* downstream connections */
 	struct slab client_slab, exchange_slab, upstream_slab;
 
-	struct deadline_list idle, header, linger, connect, pool_idle, response;
+	struct deadline_list idle, header, linger, connect, pool_idle, response,
+		discovery;
 	uint64_t sweep_targets_ms; /* when unused targets are looked for next */
 
 	struct counters counters;

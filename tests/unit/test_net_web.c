@@ -39,7 +39,7 @@ static void site_init(struct site *site)
 
 	*site = (struct site){0};
 	cr_assert(loop_init(&site->loop, 100) == 0);
-	cr_assert(mailbox_init(&site->mailbox, &site->loop, site) == 0);
+	cr_assert(mailbox_init(&site->mailbox, site->loop.base, site) == 0);
 	cr_assert(listen_set_open(&set, "127.0.0.1", 0, false) == 0);
 	site->address = set.addrs[0];
 	cr_assert(web_start(&site->web, site->loop.base, &set, handle, NULL) == 0);
