@@ -99,8 +99,7 @@ class Rules:
         own = self.own_record()
         self.node = env.get("NODE_NAME") or (own and own.node)
         labels = dict(self.nodes.get(self.node, {}))
-        if own and own.zone:
-            labels[ZONE] = own.zone
+        labels.update((k, v) for k, v in (own.topology if own else {}).items() if v)
         labels.update(x.split("=", 1) for x in env.get("NODE_LABELS", "").split(",") if x)
         for key, name in (ZONE, "ZONE"), (REGION, "REGION"):
             if env.get(name):
