@@ -106,7 +106,7 @@ void view_explain(const struct admin_host *host, struct reply *reply)
 	} else {
 		result = explain_print(topo, &host->shared->policy, service, &settings);
 		reply->status = explain_status[result];
-		if (settings.json && result == EXPLAIN_CHOSEN)
+		if (settings.json && result != EXPLAIN_USAGE)
 			reply->type = "application/json";
 	}
 	free(service);

@@ -404,7 +404,7 @@ def test_chance(seed, nigh, tmp_path):
     rules = Rules(objects, **settings)
     file = EndpointsFile(tmp_path, *objects)
     side = nigh(ENDPOINTS=file.setting, **settings)
-    conn = http.client.HTTPConnection(*side.addr("admin"), timeout=20)
+    conn = http.client.HTTPConnection(*side.addr("admin"), timeout=60)
     for group in made:
         want = rules.explain(group[0])
         conn.request("GET", "/explain?service=" + urllib.parse.quote(want["service"]))
@@ -418,3 +418,4 @@ def test_chance(seed, nigh, tmp_path):
             answered["endpoints"].sort(key=lambda row: (row["address"], row["port"]))
         assert told == want, about
         assert answer.status == (200 if chosen(told) else 404)
+        assert answer.headers["Content-Type"] == "application/json"
