@@ -7,6 +7,7 @@ certs     keys and certificates, made by openssl
 servers   etcd, two API servers and the controller manager as processes
 audit     what was asked of the API server, by its own log
 account   a service account: its rights, its tokens and its directory in a pod
+dns       the cluster's DNS
 cluster   all of it together
 world     one test's namespace: services, pods that answer, sidecars
 

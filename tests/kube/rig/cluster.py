@@ -9,9 +9,10 @@ import pathlib
 
 from . import objects, servers
 from .account import Account, Directory
-from .api import Api, ApiError
+from .api import Api, ApiError, path_of
 from .audit import POLICY, Audit
 from .certs import Certs
+from .dns import Dns
 
 FRONT, BACK, PORT = "198.19.0.1", "198.19.0.2", 6443
 ADMIN = "rig-admin-token"
@@ -65,6 +66,7 @@ class Cluster:
         self.controllers = servers.controllers(
             program, folder, self.kubeconfig("controllers", f"token: {ADMIN}", BACK))
         self.wait_front()
+        self.dns = Dns()
         for name, (zone, region) in NODES.items():
             self.node(name, zone, region)
 
@@ -84,6 +86,13 @@ class Cluster:
 
     def wait_front(self):
         self.front.wait_until(lambda: is_ready(self.front_api))
+
+    def settle(self):
+        """Until the front server, if it serves, has all that the other one has now."""
+        for kind in ("EndpointSlice", "Service", "Node"):
+            now = self.api.call("GET", path_of(kind), limit=1)["metadata"]
+            if self.front.serves:
+                self.front_api.list(kind, resourceVersion=now["resourceVersion"], limit=1)
 
     def restart_front(self):
         self.front.start()

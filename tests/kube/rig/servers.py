@@ -17,6 +17,7 @@ class Server:
         self.log = folder / f"{name}.log"
         self._command = ["setpriv", "--pdeathsig", "KILL", *map(str, command)]
         self._process = None
+        self.serves = False         # neither killed nor frozen
         self.start()
 
     def start(self):
@@ -24,6 +25,7 @@ class Server:
             # pylint: disable=consider-using-with
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.serves = True
 
     def wait_until(self, condition):
         """Until it serves."""
@@ -39,14 +41,17 @@ class Server:
         return self._process.poll() is not None
 
     def kill(self):
+        self.serves = False
         self._process.kill()
         self._process.wait()
 
     def freeze(self):
+        self.serves = False
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self):
         self._process.send_signal(signal.SIGCONT)
+        self.serves = True
 
 
 ETCD = "http://127.0.0.1:2379"

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import itertools
 import pathlib
+import re
 from collections import Counter
 
 from harness.backend import Backend
@@ -13,6 +14,7 @@ from harness.sidecar import Sidecar
 from . import objects
 from .account import Directory
 from .cluster import FRONT, PORT
+from .dns import resolv_conf
 
 APP_PORT = 8080
 
@@ -22,7 +24,7 @@ IN_POD = f"""
 if [ -n "$1" ]; then mount --bind "$1" {Directory.PLACE}
 else mount -t tmpfs none {pathlib.Path(Directory.PLACE).parents[1]}
 fi
-mount --bind "$2" /etc/hosts
+mount --bind "$2" /etc/resolv.conf
 shift 2
 exec "$@"
 """
@@ -103,6 +105,7 @@ class World:
     def wait_endpoints(self, condition, what, name="orders"):
         """Until the controller has done its part."""
         wait_until(lambda: condition(self.endpoints(name)), what, 3 * DEADLINE)
+        self.cluster.settle()
 
     def wait_count(self, number, name="orders"):
         """Until the controller has found so many."""
@@ -123,28 +126,28 @@ class World:
 
     # --- sidecars ---
 
-    def sidecar(self, directory=None, names=(), **settings):
+    def sidecar(self, directory=None, **settings):
         """A sidecar in a pod of this namespace.
 
-        directory  of its service account; False: none at all
-        names      (address, name, ...) that it finds by DNS"""
+        directory  of its service account; False: none at all"""
         if directory is None:
             directory = self.directory()
-        hosts = self.cluster.file("hosts", "".join(" ".join(row) + "\n" for row in names))
+        self.cluster.settle()
+        resolv = self.cluster.file("resolv", resolv_conf(self.ns))
         side = Sidecar(self._binary, {**SETTINGS, **settings}, prefix=[
             "env", f"KUBERNETES_SERVICE_HOST={FRONT}", f"KUBERNETES_SERVICE_PORT={PORT}",
             "unshare", "-m", "sh", "-ec", IN_POD, "sh",
-            str(directory.folder) if directory else "", str(hosts)])
+            str(directory.folder) if directory else "", str(resolv)])
         self._stack.callback(side.stop)
         return side.wait_ready()
 
     def by_dns(self, made):
-        """The names of a service whose cluster address answers by itself: who is answered
-        so has not chosen an endpoint."""
+        """Let the cluster address of a service answer by itself: who is answered so has
+        not chosen an endpoint."""
         meta, address = made["metadata"], made["spec"]["clusterIP"]
-        full = f"{meta['name']}.{meta['namespace']}"
+        full = f"{meta['name']}.{meta['namespace']}.svc.cluster.local"
+        self.cluster.dns.names[full] = address
         self.enter(Backend("dns", host=address, port=made["spec"]["ports"][0]["port"]))
-        return [(address, meta["name"], full, full + ".svc", full + ".svc.cluster.local")]
 
 
 def fetch(side, host="orders"):
@@ -196,3 +199,12 @@ def endpoints_of(side, service):
              if one["service"].startswith(service)]
     assert len(found) == 1, f"{service} in {side.json('/endpoints')}"
     return found[0]
+
+
+def expect_reason(side, pattern):
+    """The sidecar is ready all the same, and says why it is not near."""
+    def says():
+        status, body = side.admin("/readyz")
+        assert status == 200, body
+        return re.search(pattern, body, re.I)
+    wait_until(says, f"/readyz says {pattern}, not {side.admin('/readyz')}")
