@@ -6,9 +6,10 @@
 
 static void worker_begin(struct worker *worker)
 {
-	static const struct config config = {.cluster_domain = "cluster.local"};
+	static const struct config config;
+	static struct shared shared = {.policy = {.cluster_domain = "cluster.local"}};
 
-	*worker = (struct worker){.config = &config};
+	*worker = (struct worker){.config = &config, .shared = &shared};
 	for (size_t i = 0; i < sizeof(worker->targets) / sizeof(*worker->targets); i++)
 		list_init(&worker->targets[i]);
 	list_init(&worker->tallies);
