@@ -87,9 +87,11 @@ def test_ports_lead_to_the_application(manifests, nigh):
     for port in manifests.one("Service")["spec"]["ports"]:
         # By number: older control planes do not find the named port of a sidecar.
         assert port["targetPort"] in inbound
-    assert container_ports(manifests.nigh) == {*inbound, port_of(settings["NIGH_ADMIN"])}
+    assert container_ports(manifests.nigh) == \
+        {*inbound, port_of(settings["NIGH_ADMIN"])}
     assert set(inbound.values()) <= container_ports(manifests.app)
-    proxies = {row["value"] for row in manifests.app["env"] if "_proxy" in row["name"].lower()}
+    proxies = {row["value"] for row in manifests.app["env"]
+               if "_proxy" in row["name"].lower()}
     outbound = port_of(settings["NIGH_OUTBOUND"])
     assert proxies == {f"http://localhost:{outbound}", "localhost,127.0.0.1"}
 
@@ -112,7 +114,7 @@ def test_selectors_and_names(manifests):
     assert len(namespaces) == 1
     assert manifests.one("Service")["spec"]["selector"] == labels
     selecting = [deployment, *manifests.every("PodDisruptionBudget"),
-                 *deployment["spec"]["template"]["spec"].get("topologySpreadConstraints", [])]
+                 *manifests.pod.get("topologySpreadConstraints", [])]
     for one in selecting:
         assert one.get("spec", one).get("selector", one.get("labelSelector")) == \
             {"matchLabels": labels}
@@ -143,8 +145,8 @@ def test_order_of_termination(manifests, nigh):
 
 def test_hooks():
     """Each as the clusters that it is for can do it."""
-    program = json.loads(re.search(r"^ENTRYPOINT (.*)$", (ROOT / "Dockerfile").read_text(),
-                                   re.M)[1])
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    program = json.loads(re.search(r"^ENTRYPOINT (.*)$", dockerfile, re.M)[1])
     for name in (NATIVE, IN_README):
         manifests = Manifests(*SETS[name])
         assert manifests.is_native and manifests.nigh["restartPolicy"] == "Always"
@@ -182,13 +184,15 @@ def test_bindings():
     for scope in ("", "Cluster"):
         binding = manifests.one(f"{scope}RoleBinding")
         assert binding["roleRef"]["kind"] == f"{scope}Role"
-        assert binding["roleRef"]["name"] == manifests.one(f"{scope}Role")["metadata"]["name"]
+        role = manifests.one(f"{scope}Role")["metadata"]
+        assert binding["roleRef"]["name"] == role["name"]
         assert binding["subjects"] == [{"kind": "ServiceAccount", **account}]
 
 
 def asked(request):
     """(group, resource, verb) as RBAC sees this request; its path names no object."""
-    found = re.fullmatch(r"/api(?:s/([^/]+))?/v1(?:/namespaces/[^/]+)?/([a-z]+)", request.path)
+    found = re.fullmatch(r"/api(?:s/([^/]+))?/v1(?:/namespaces/[^/]+)?/([a-z]+)",
+                         request.path)
     assert found, request.path
     return found[1] or "", found[2], "watch" if request.is_watch else "list"
 
@@ -197,12 +201,14 @@ def test_rights_are_those_that_are_used(nigh, backend, cleanup, tmp_path):
     """All of them, and no other: with a topology key that needs the labels of nodes."""
     app = backend("near")
     region = {REGION: "east"}
-    api = ApiServer(node("node-1", "zone-a", **region), node("node-2", "zone-b", **region),
-                    service("orders"),
-                    slice_of("orders", app.port, endpoint("127.0.0.1", node="node-2")))
+    api = ApiServer(
+        node("node-1", "zone-a", **region), node("node-2", "zone-b", **region),
+        service("orders"),
+        slice_of("orders", app.port, endpoint("127.0.0.1", node="node-2")))
     cleanup.callback(api.close)
-    side = nigh.route("orders:80", ENDPOINTS="kubernetes", KUBECONFIG=api.kubeconfig(tmp_path),
-                      NODE_NAME="node-1", NAMESPACE="shop", TOPOLOGY_KEYS=f"{REGION},*")
+    side = nigh.route("orders:80", ENDPOINTS="kubernetes", NODE_NAME="node-1",
+                      KUBECONFIG=api.kubeconfig(tmp_path), NAMESPACE="shop",
+                      TOPOLOGY_KEYS=f"{REGION},*")
     wait_until(lambda: len(api.seen("nodes", watch=True)) == 2, "both nodes are watched")
     for resource in ("endpointslices", "services"):
         wait_until(lambda of=resource: api.seen(of, watch=True), f"{resource} are watched")
