@@ -327,6 +327,15 @@ def tunnel():
     return step
 
 
+inbound("connect refused, bytes behind the head",
+        send(text("CONNECT a.test:80 HTTP/1.1", "Host: a.test:80") + GET),
+        app(text("CONNECT a.test:80 HTTP/1.1", "Host: a.test:80")),
+        reply(text("HTTP/1.1 405 No", FIVE, body="hello")),
+        get(text("HTTP/1.1 405 No", FIVE, "Connection: close", body="hello")), closed(),
+        app_nothing())
+outbound("connect to nowhere, bytes behind the head",
+         send(text("CONNECT a.invalid:80 HTTP/1.1", "Host: a.invalid:80") + GET),
+         get_local(502), closed(), app_nothing())
 outbound("connect, bytes both ways",
          tunnel(), send(FRAMES), app_bytes(FRAMES), reply(FRAMES), get_bytes(FRAMES),
          client_fin(), app_fin(), reply(b"bye"), get_bytes(b"bye"), reply_fin(), closed())
