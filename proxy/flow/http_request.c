@@ -516,11 +516,15 @@ bool http_request_pump(struct exchange *exchange)
 		return false;
 	if (exchange->request_body.done) {
 		deadline_clear(&client->deadline);
-		await_response(exchange);
 	} else {
 		stream_expect_more(&client->stream);
 		client_await_body(client);
 	}
+	/* An upstream that takes no more of the body may answer all the same. */
+	if (exchange->request_body.done || stream_is_blocked(&upstream->stream))
+		await_response(exchange);
+	else
+		deadline_clear(&upstream->deadline);
 	if (!exchange->request_body.done && !exchange->upload_broken &&
 		client->stream.readable && !stream_is_blocked(&upstream->stream))
 		loop_defer(&exchange->worker->loop, &upstream->deferred,

@@ -105,6 +105,15 @@ def test_stalled_body_under_a_response(nigh, server):
     client.expect(b"k")
 
 
+def test_response_timeout_within_an_upload(nigh, server):
+    """The application neither reads nor answers."""
+    app = server()
+    client = nigh.inbound(app, RESPONSE_TIMEOUT="300ms").client()
+    client.send(text("POST / HTTP/1.1", "Host: a", f"Content-Length: {64 << 20}"))
+    wait_stalled(client)
+    assert_local(read_response(client), 504)
+
+
 def test_head_limit_is_a_setting(nigh, server):
     app = server()
     side = nigh.inbound(app, MAX_HEADER_BYTES="8KiB")
