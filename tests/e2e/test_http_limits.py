@@ -79,7 +79,7 @@ def test_response_timeout_gets_504(side, nigh, server):
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("field", ["Content-Length: 9", "Transfer-Encoding: chunked"])
 def test_stalled_body_gets_408(field, side, nigh, server):
-    stage = open_stage(side, nigh, server(), IDLE_TIMEOUT="300ms")
+    stage = open_stage(side, nigh, server(), IDLE_TIMEOUT="1s")
     stage.client.send(stage.bytes(text("POST /x HTTP/1.1", "Host: {host}", field, body="5\r\n")))
     stage.conn = stage.app.next_peer()
     answer = read_response(stage.client)
@@ -92,13 +92,13 @@ def test_stalled_body_gets_408(field, side, nigh, server):
 def test_stalled_body_under_a_response(nigh, server):
     """Two that talk to each other have their own pace."""
     app = server()
-    client = nigh.inbound(app, IDLE_TIMEOUT="300ms").client()
+    client = nigh.inbound(app, IDLE_TIMEOUT="2s").client()
     client.send(text("POST / HTTP/1.1", "Host: a", "Content-Length: 2", body="o"))
     conn = app.next_peer()
     conn.read_until(b"\r\n\r\no")
     conn.send(text("HTTP/1.1 200 OK", "Content-Length: 2", body="o"))
     client.read_until(b"\r\n\r\no")
-    client.expect_silence(0.8)
+    client.expect_silence(2.5)
     client.send(b"k")
     conn.expect(b"k")
     conn.send(b"k")

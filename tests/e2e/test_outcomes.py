@@ -63,7 +63,7 @@ def head_timeout(scene):
 
 
 def body_timeout(scene):
-    client = scene.inbound(scene.server().port, IDLE_TIMEOUT="100ms")
+    client = scene.inbound(scene.server().port, IDLE_TIMEOUT="1s")
     client.send(text("POST /x HTTP/1.1", "Host: a", "Content-Length: 5", body="hell"))
     return client
 
