@@ -141,6 +141,14 @@ void client_linger(struct client *client)
 	loop_defer(&worker->loop, &client->deferred, on_deferred);
 }
 
+void client_await_body(struct client *client)
+{
+	struct worker *worker = client->worker;
+
+	deadline_set(&worker->idle, &client->deadline, worker->config->idle_timeout_ms,
+		on_deadline);
+}
+
 void client_exchange_done(struct client *client, bool persist)
 {
 	struct worker *worker = client->worker;
@@ -243,6 +251,10 @@ static void on_deadline(struct deadline *deadline)
 
 	if (client->state == CLIENT_HEAD && client->in_is_partial) {
 		http_request_late(client);
+		return;
+	}
+	if (client->state == CLIENT_EXCHANGE) {
+		http_request_stalled(client->exchange);
 		return;
 	}
 	/* Bytes that came this moment are a request, not idleness. */

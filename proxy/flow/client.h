@@ -22,7 +22,7 @@ struct client {
 	const struct front *front;
 	struct list node;
 	struct exchange *exchange;
-	struct deadline deadline; /* idle, header or linger */
+	struct deadline deadline; /* idle, header, body or linger */
 	struct deferred deferred;
 	struct lifetime life;
 	struct buf *in; /* bytes that came and were not used yet */
@@ -39,6 +39,9 @@ bool client_on_accept(struct listener *listener, int fd, const union address *pe
 
 /* Moves it to another state; the gauges follow. */
 void client_enter(struct client *client, enum client_state state);
+
+/* More of the request's body has to come before NIGH_IDLE_TIMEOUT. */
+void client_await_body(struct client *client);
 
 /* The exchange is over. With `persist` the next request is awaited, else the connection
  * ends behind what was written. */

@@ -211,7 +211,7 @@ def test_rights_are_those_that_are_used(nigh, backend, cleanup, tmp_path):
                       TOPOLOGY_KEYS=f"{REGION},*")
     wait_until(lambda: len(api.seen("nodes", watch=True)) == 2, "both nodes are watched")
     for resource in ("endpointslices", "services"):
-        wait_until(lambda of=resource: api.seen(of, watch=True), f"{resource} are watched")
+        wait_until(lambda of=resource: api.seen(of, watch=True), f"{resource} watched")
     manifests = Manifests(*SETS[NATIVE])
     for kind, namespace in (("Role", "shop"), ("ClusterRole", "")):
         assert {asked(request) for request in api.seen(namespace=namespace)} == \

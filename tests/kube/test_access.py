@@ -6,7 +6,7 @@ from harness.kube import HOSTNAME, REGION
 from harness.peer import wait_until
 from rig import objects
 from rig.certs import Certs
-from rig.world import endpoints_of, expect_reason, fetch, wait_who, who
+from rig.world import FAIL_OPEN, endpoints_of, expect_reason, fetch, wait_who, who
 
 
 def add_service(world, name="orders"):
@@ -28,7 +28,7 @@ def shop(world):
 def test_no_rights(shop, cluster):
     """By DNS; a right that is given later is used."""
     account = cluster.account(shop.ns)
-    side = shop.sidecar(shop.directory(account))
+    side = shop.sidecar(shop.directory(account), **FAIL_OPEN)
     assert who(side) == {"dns": 20}
     expect_reason(side, "403|forbidden|permission")
     account.grant(objects.SLICES, objects.SERVICES, ns=shop.ns)
@@ -76,7 +76,7 @@ def test_other_namespace_is_refused(shop, cluster):
     """One namespace's refusal does not matter to another."""
     theirs = shop.other(cluster.namespace("other"))
     add_service(theirs)
-    side = shop.sidecar()
+    side = shop.sidecar(**FAIL_OPEN)
     assert fetch(side, f"orders.{theirs.ns}") == (200, "dns")
     wait_who(side, "near")
     expect_reason(side, "403|forbidden|permission")
@@ -84,14 +84,14 @@ def test_other_namespace_is_refused(shop, cluster):
 
 @pytest.mark.parametrize("endpoints", ["kubernetes", "auto"])
 def test_no_account(endpoints, shop):
-    side = shop.sidecar(False, ENDPOINTS=endpoints, NAMESPACE=shop.ns)
+    side = shop.sidecar(False, ENDPOINTS=endpoints, NAMESPACE=shop.ns, **FAIL_OPEN)
     assert who(side) == {"dns": 20}
     expect_reason(side, "token|account")
 
 
 def test_token_comes_later(shop, cluster):
     directory = cluster.directory(shop.ns, None)
-    side = shop.sidecar(directory)
+    side = shop.sidecar(directory, **FAIL_OPEN)
     assert fetch(side) == (200, "dns")
     expect_reason(side, "token")
     directory.publish(token=shop.account.token().text)
@@ -108,7 +108,7 @@ def test_authority_that_we_do_not_know(shop, tmp_path):
     right = shop.cluster.ca
     with open(Certs(tmp_path).ca, encoding="ascii") as other:
         directory.publish(ca=other.read())
-    side = shop.sidecar(directory)
+    side = shop.sidecar(directory, **FAIL_OPEN)
     assert fetch(side) == (200, "dns")
     expect_reason(side, "certificate|TLS|SSL|authority")
     directory.publish(ca=right)
@@ -136,7 +136,7 @@ def test_revocation(shop):
     token = shop.account.token()
     directory = shop.cluster.directory(shop.ns, token)
     add_service(shop, "payments")
-    side = shop.sidecar(directory)
+    side = shop.sidecar(directory, **FAIL_OPEN)
     wait_who(side, "near")
     wait_revoked(shop, token)
     assert fetch(side, "payments") == (200, "dns")
@@ -239,7 +239,7 @@ def test_other_nodes_only_when_a_key_needs_them(shop):
 
 def test_idle_service_is_forgotten(shop):
     """Its watches end; the next call asks again and is near."""
-    side = shop.sidecar(DISCOVERY_IDLE="1s", DISCOVERY_WAIT="30s")
+    side = shop.sidecar(DISCOVERY_IDLE="1s")
     wait_who(side, "near")
     user = shop.account.user
     wait_until(lambda: shop.cluster.audit.n_ended(user, "watch") >= 2, "watches end", 60)

@@ -40,14 +40,14 @@ def ready_service(world, n_endpoints, **spec):
 def test_first_request_is_near_already(world, places):
     """It waits for the first list, so it goes to no other."""
     ready_service(world, len(places))
-    side = world.sidecar(DISCOVERY_WAIT="30s")
+    side = world.sidecar()
     assert fetch(side) == (200, "near")
     assert who(side) == {"near": 20}
 
 
 def test_endpoints_page_tells_what_is_followed(world, places):
     ready_service(world, len(places))
-    side = world.sidecar(DISCOVERY_WAIT="30s")
+    side = world.sidecar()
     fetch(side)
     have = {one["address"]: (one["node"], one["zone"])
             for one in endpoints_of(side, f"{world.ns}/orders:")["endpoints"]}

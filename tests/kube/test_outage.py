@@ -7,7 +7,7 @@ import pytest
 
 from harness.load import Call, Load
 from harness.peer import wait_until
-from rig.world import endpoints_of, expect_reason, fetch, wait_who, who
+from rig.world import FAIL_OPEN, endpoints_of, expect_reason, fetch, wait_who, who
 
 # How long servers stay away under load; more by hand, to see what two minutes do.
 OUTAGE_SECONDS = float(os.environ.get("NIGH_TEST_OUTAGE", 4))
@@ -130,7 +130,7 @@ def test_away_at_start(away, world, cluster, front):
     world.wait_count(1)
     directory = world.directory()
     getattr(front, away)()
-    side = world.sidecar(directory)
+    side = world.sidecar(directory, **FAIL_OPEN)
     assert fetch(side) == (200, "dns")
     expect_reason(side, "API|connect|refused|answer|time")
     if away == "kill":
@@ -144,7 +144,7 @@ def test_away_at_start(away, world, cluster, front):
 def test_new_service_while_away(world, cluster, front):
     """One that was never dialled passes through, the others stay near."""
     world.by_dns(world.service("payments", selector={"app": "orders"}))
-    _, side = start(world, "node-a1", "node-b1")
+    _, side = start(world, "node-a1", "node-b1", **FAIL_OPEN)
     front.kill()
     assert fetch(side, "payments") == (200, "dns")
     assert who(side) == {"node-a1": 20}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rig itself: the control plane does what the other tests build upon."""
+import json
 import pathlib
 
 import pytest
@@ -8,7 +9,7 @@ from harness.kube import EndpointsFile
 from harness.peer import wait_until
 from rig import objects
 from rig.account import Directory
-from rig.api import ApiError, path_of
+from rig.api import METADATA, METADATA_LIST, ApiError, path_of
 from rig.audit import Asked
 from rig.cluster import NODES, is_ready
 from rig.world import fetch, wait_who
@@ -137,7 +138,7 @@ def test_audit(cluster, world):
     for _ in range(2):
         list_slices(api, world.ns, **selector)
     list_slices(api, "default")
-    list_slices(api, world.ns, watch=1, timeoutSeconds=1, **selector)
+    list_slices(api, world.ns, watch=1, resourceVersion=0, timeoutSeconds=1, **selector)
     api.get("Node", "node-a1")
     of_orders = Asked("list", "endpointslices", world.ns, None, None,
                       "kubernetes.io/service-name=orders")
@@ -154,11 +155,23 @@ def test_audit_tells_metadata_from_nodes(cluster, world):
     account = cluster.account(world.ns)
     account.grant(objects.NODES)
     api = cluster.front_api.as_user(account.token().text)
-    wanted = "application/json;as=PartialObjectMetadata%s;g=meta.k8s.io;v=v1"
-    api.call("GET", path_of("Node", name="node-a1"), accept=wanted % "")
-    api.call("GET", path_of("Node"), accept=wanted % "List")
+    api.call("GET", path_of("Node", name="node-a1"), accept=METADATA)
+    api.call("GET", path_of("Node"), accept=METADATA_LIST)
     wait_until(lambda: cluster.audit.kinds(account.user, "nodes") == {
         "PartialObjectMetadata", "PartialObjectMetadataList"}, "kinds of answers")
+
+
+def test_audit_tells_the_end_of_a_watch(cluster, world):
+    account = cluster.account(world.ns, objects.SLICES)
+    api = cluster.front_api.as_user(account.token().text)
+    path = path_of("EndpointSlice", world.ns)
+    version = api.call("GET", path)["metadata"]["resourceVersion"]
+    with api.ask("GET", path, watch=1, resourceVersion=version) as answer:
+        assert answer.status == 200
+        world.service()
+        assert json.loads(answer.readline())["type"] == "ADDED"
+        assert not cluster.audit.n_ended(account.user, "watch")
+    wait_until(lambda: cluster.audit.n_ended(account.user, "watch") == 1, "its end")
 
 
 def test_front_can_be_killed_and_frozen(cluster, world):

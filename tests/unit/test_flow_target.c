@@ -6,9 +6,12 @@
 
 static void worker_begin(struct worker *worker)
 {
-	static const struct config config;
+	static const struct config config = {.cluster_domain = "cluster.local"};
+
 	static struct shared shared = {
-		.policy = {.namespace_ = "default", .cluster_domain = "cluster.local"}};
+		.config = &config,
+		.policy = {.namespace_ = "default", .cluster_domain = "cluster.local"},
+	};
 
 	*worker = (struct worker){.config = &config, .shared = &shared};
 	for (size_t i = 0; i < sizeof(worker->targets) / sizeof(*worker->targets); i++)

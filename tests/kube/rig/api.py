@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A client of the API server: objects in and out as JSON, one connection per call."""
+import contextlib
 import http.client
 import json
 import ssl
@@ -25,6 +26,12 @@ KINDS = {
     "ClusterRoleBinding": ("rbac.authorization.k8s.io/v1", "clusterrolebindings"),
     "SubjectAccessReview": ("authorization.k8s.io/v1", "subjectaccessreviews"),
 }
+
+
+# Metadata alone: of one object, of a list.
+METADATA, METADATA_LIST = (
+    f"application/json;as=PartialObjectMetadata{kind};g=meta.k8s.io;v=v1"
+    for kind in ("", "List"))
 
 
 class ApiError(Exception):
@@ -65,9 +72,10 @@ class Api:
             other._context.load_cert_chain(*certificate)
         return other
 
-    def call(self, method, path, body=None, content="application/json",
-             accept="application/json", **query):
-        """The object that the server answers with."""
+    @contextlib.contextmanager
+    def ask(self, method, path, body=None, content="application/json",
+            accept="application/json", **query):
+        """The answer as it begins."""
         connection = http.client.HTTPSConnection(
             self.host, self.port, context=self._context, timeout=3 * DEADLINE)
         try:
@@ -75,10 +83,15 @@ class Api:
                 method, path + ("?" + urllib.parse.urlencode(query) if query else ""),
                 body=json.dumps(body) if body else None,
                 headers={"Content-Type": content, "Accept": accept, **self._credentials})
-            answer = connection.getresponse()
-            text = answer.read().decode()
+            with connection.getresponse() as answer:
+                yield answer
         finally:
             connection.close()
+
+    def call(self, method, path, *arguments, **options):
+        """The object that the server answers with."""
+        with self.ask(method, path, *arguments, **options) as answer:
+            text = answer.read().decode()
         if answer.status >= 300:
             raise ApiError(answer.status, text)
         return json.loads(text) if text.startswith("{") else text
@@ -90,6 +103,12 @@ class Api:
         """The objects, each with its kind, which lists leave out."""
         items = self.call("GET", path_of(kind, ns), **query)["items"]
         return [{"kind": kind, "apiVersion": KINDS[kind][0], **item} for item in items]
+
+    def versions(self, kind, **query):
+        """What there is in all namespaces, and which version of it."""
+        listed = self.call("GET", path_of(kind), accept=METADATA_LIST, **query)
+        return {(one["metadata"].get("namespace"), one["metadata"]["name"]):
+                one["metadata"]["resourceVersion"] for one in listed["items"] or []}
 
     def create(self, made):
         body = {"apiVersion": KINDS[made["kind"]][0], **made}

@@ -7,9 +7,11 @@ the cluster goes on changing meanwhile."""
 import itertools
 import pathlib
 
+from harness.peer import wait_until
+
 from . import objects, servers
 from .account import Account, Directory
-from .api import Api, ApiError, path_of
+from .api import Api, ApiError
 from .audit import POLICY, Audit
 from .certs import Certs
 from .dns import Dns
@@ -88,11 +90,10 @@ class Cluster:
         self.front.wait_until(lambda: is_ready(self.front_api))
 
     def settle(self):
-        """Until the front server, if it serves, has all that the other one has now."""
-        for kind in ("EndpointSlice", "Service", "Node"):
-            now = self.api.call("GET", path_of(kind), limit=1)["metadata"]
-            if self.front.serves:
-                self.front_api.list(kind, resourceVersion=now["resourceVersion"], limit=1)
+        """Until the cache of the front server, if it serves, has all that there is."""
+        for kind in ("EndpointSlice", "Service", "Node") if self.front.serves else ():
+            wait_until(lambda k=kind: self.front_api.versions(k, resourceVersion=0)
+                       == self.api.versions(k), f"{kind}s are the same everywhere")
 
     def restart_front(self):
         self.front.start()

@@ -29,8 +29,12 @@ shift 2
 exec "$@"
 """
 
+# A first request waits for the API server however slow the machine is; where there is
+# nothing to wait for, FAIL_OPEN.
 SETTINGS = {"ENDPOINTS": "kubernetes", "NODE_NAME": "node-a1", "ADMIN": "127.0.0.1:0",
-            "OUTBOUND": "127.0.0.1:0", "DRAIN_DELAY": "0s", "WORKERS": "1"}
+            "OUTBOUND": "127.0.0.1:0", "DRAIN_DELAY": "0s", "WORKERS": "1",
+            "DISCOVERY_WAIT": "20s"}
+FAIL_OPEN = {"DISCOVERY_WAIT": "1s"}
 
 
 class Pod:
