@@ -129,6 +129,11 @@ static void wait_for_end(struct client *client)
 		deadline_set(&worker->linger, &client->deadline, LINGER_MS, on_deadline);
 }
 
+void client_reset_soon(struct client *client)
+{
+	deadline_set(&client->worker->linger, &client->deadline, LINGER_MS, on_deadline);
+}
+
 void client_linger(struct client *client)
 {
 	struct worker *worker = client->worker;
@@ -254,7 +259,7 @@ static void on_deadline(struct deadline *deadline)
 	if (client->state == CLIENT_HEAD && !stream_is_blocked(&client->stream))
 		client_linger(client);
 	else
-		client_drop(client, false);
+		client_drop(client, client->state == CLIENT_TUNNEL);
 }
 
 /* The bytes at hand: what was kept, then what the socket has. Gives their number, or 0 at

@@ -44,6 +44,9 @@ void client_enter(struct client *client, enum client_state state);
  * ends behind what was written. */
 void client_exchange_done(struct client *client, bool persist);
 
+/* A tunnel: both of its connections are reset after a while, unless they end before. */
+void client_reset_soon(struct client *client);
+
 /* No more requests: FIN, then reading to the end of what the peer still sends. */
 void client_linger(struct client *client);
 

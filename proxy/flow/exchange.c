@@ -462,7 +462,7 @@ void exchange_upstream_died(struct exchange *exchange)
 static void on_connected(struct exchange *exchange)
 {
 	struct upstream *upstream = exchange->upstream;
-	int err = stream_connect_result(&upstream->stream);
+	int err = stream_take_error(&upstream->stream);
 
 	if (err != 0) {
 		exchange_attempt_failed(exchange, failure_of(err));
