@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 
@@ -18,6 +20,9 @@
 /* When the application has stopped listening it may still make its last calls: we stay
  * until it has been quiet for this long, or has closed its connections to us. */
 #define QUIET_MS 1000
+
+/* A connection within the pod is made or refused at once. */
+#define CONNECT_US 100000
 
 #define TCP_LISTENING 0x0a
 
@@ -57,6 +62,11 @@ static bool table_has_listener(
 	return found;
 }
 
+static const char *app_ip(const struct front *front)
+{
+	return strcmp(front->host, "localhost") == 0 ? "127.0.0.1" : front->host;
+}
+
 /*
  * Whether the application behind the front still accepts. The pod shares one network
  * namespace, so the kernel's table tells without a connection that the application would
@@ -64,12 +74,12 @@ static bool table_has_listener(
  */
 static bool app_listens(const struct front *front)
 {
-	const char *ip =
-		strcmp(front->host, "localhost") == 0 ? "127.0.0.1" : front->host;
+	const char *ip = app_ip(front);
 	bool known = false, found;
 	union address addr;
 
-	if (!address_parse(ip, front->port, &addr) || !address_is_loopback(&addr))
+	if (!address_parse(ip, front->port, &addr) ||
+		!(address_is_loopback(&addr) || address_is_local(&addr)))
 		return true;
 	found = table_has_listener("/proc/net/tcp", ip, front->port, &known) ||
 		table_has_listener("/proc/net/tcp6", ip, front->port, &known);
@@ -84,6 +94,44 @@ static bool any_app_listens(const struct drain *drain)
 			app_listens(&drain->shared->fronts[i]))
 			return true;
 	return false;
+}
+
+static bool app_refuses(const struct front *front)
+{
+	static const struct timeval patience = {0, CONNECT_US};
+	union address addr;
+	bool refused;
+	int fd;
+
+	if (!address_parse(app_ip(front), front->port, &addr))
+		return false;
+	fd = socket(addr.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	refused = connect(fd, &addr.sa, address_len(&addr)) != 0 && errno == ECONNREFUSED;
+	close(fd);
+	return refused;
+}
+
+/*
+ * Where the table shows nobody, the application may have stopped before we were asked to,
+ * or the kernel may not show it (some sandboxes do not). One connection tells which.
+ */
+static bool table_tells(const struct drain *drain)
+{
+	if (any_app_listens(drain))
+		return true;
+	for (size_t i = 0; i < drain->shared->n_fronts; i++)
+		if (drain->shared->fronts[i].direction == INBOUND &&
+			!app_refuses(&drain->shared->fronts[i]))
+			return false;
+	return true;
+}
+
+static bool app_is_gone(const struct drain *drain)
+{
+	return drain->table_tells && !any_app_listens(drain);
 }
 
 static bool has_front(const struct drain *drain, enum direction direction)
@@ -161,7 +209,7 @@ static void close_doors_when_due(struct drain *drain)
 		why = "nothing inbound";
 	else if (atomic_load(&drain->shared->app_refused))
 		why = "the application refuses connections";
-	else if (drain->app_was_listening && !any_app_listens(drain))
+	else if (app_is_gone(drain))
 		why = "the application has stopped listening";
 	else if (clock_ms() - drain->began_ms >= delay_ms)
 		why = "the delay is over";
@@ -181,7 +229,7 @@ static bool outbound_is_over(struct drain *drain, const struct drain_status *sta
 	}
 	/* With nothing outbound there is nobody to stay for. */
 	if (has_front(drain, INBOUND) && has_front(drain, OUTBOUND) &&
-		any_app_listens(drain))
+		!app_is_gone(drain))
 		return false;
 	if (drain->quiet_since_ms == 0)
 		drain->quiet_since_ms = now;
@@ -238,7 +286,7 @@ void drain_start(struct drain *drain)
 	if (drain->phase != DRAIN_SERVING)
 		return;
 	drain->began_ms = clock_ms();
-	drain->app_was_listening = has_front(drain, INBOUND) && any_app_listens(drain);
+	drain->table_tells = table_tells(drain);
 	enter(drain, DRAIN_DELAY, "asked to");
 	ask_all(drain, on_begin, NULL);
 	event_add(drain->tick, &interval);
