@@ -70,7 +70,7 @@ static const char *app_ip(const struct front *front)
 /*
  * Whether the application behind the front still accepts. The pod shares one network
  * namespace, so the kernel's table tells without a connection that the application would
- * have to serve. Where it cannot tell, refused requests will (shared->app_refused).
+ * have to serve. Where it cannot tell, refused requests will (front->app_refused).
  */
 static bool app_listens(const struct front *front)
 {
@@ -84,16 +84,6 @@ static bool app_listens(const struct front *front)
 	found = table_has_listener("/proc/net/tcp", ip, front->port, &known) ||
 		table_has_listener("/proc/net/tcp6", ip, front->port, &known);
 	return found || !known;
-}
-
-/* Any of several: the drain is over when none of them listens. */
-static bool any_app_listens(const struct drain *drain)
-{
-	for (size_t i = 0; i < drain->shared->n_fronts; i++)
-		if (drain->shared->fronts[i].direction == INBOUND &&
-			app_listens(&drain->shared->fronts[i]))
-			return true;
-	return false;
 }
 
 static bool app_refuses(const struct front *front)
@@ -120,18 +110,29 @@ static bool app_refuses(const struct front *front)
  */
 static bool table_tells(const struct drain *drain)
 {
-	if (any_app_listens(drain))
-		return true;
-	for (size_t i = 0; i < drain->shared->n_fronts; i++)
-		if (drain->shared->fronts[i].direction == INBOUND &&
-			!app_refuses(&drain->shared->fronts[i]))
+	for (size_t i = 0; i < drain->shared->n_fronts; i++) {
+		const struct front *front = &drain->shared->fronts[i];
+
+		if (front->direction == INBOUND && !app_listens(front) &&
+			!app_refuses(front))
 			return false;
+	}
 	return true;
 }
 
-static bool app_is_gone(const struct drain *drain)
+static bool app_is_gone(const struct drain *drain, const struct front *front)
 {
-	return drain->table_tells && !any_app_listens(drain);
+	return drain->table_tells && !app_listens(front);
+}
+
+/* Of several ports, the last. */
+static bool all_apps_are_gone(const struct drain *drain)
+{
+	for (size_t i = 0; i < drain->shared->n_fronts; i++)
+		if (drain->shared->fronts[i].direction == INBOUND &&
+			!app_is_gone(drain, &drain->shared->fronts[i]))
+			return false;
+	return true;
 }
 
 static bool has_front(const struct drain *drain, enum direction direction)
@@ -148,10 +149,9 @@ static void on_begin(struct worker *worker, void *arg)
 	drain_begin(worker);
 }
 
-static void on_close_doors(struct worker *worker, void *arg)
+static void on_close_door(struct worker *worker, void *arg)
 {
-	(void)arg;
-	drain_close_doors(worker);
+	drain_close_door(worker, arg);
 }
 
 static void on_status(struct worker *worker, void *arg)
@@ -200,23 +200,42 @@ static void cut_off(struct drain *drain, const char *why)
 	end(drain, n_cut > 0 ? 1 : 0);
 }
 
+static const char *why_close(const struct drain *drain, const struct front *front)
+{
+	if (clock_ms() - drain->began_ms >= drain->shared->config->drain_delay_ms)
+		return "the delay is over";
+	if (atomic_load(&front->app_refused))
+		return "the application refuses connections";
+	if (app_is_gone(drain, front))
+		return "the application has stopped listening";
+	return NULL;
+}
+
+/* Each for itself: an application may close one port long before another. */
 static void close_doors_when_due(struct drain *drain)
 {
-	uint64_t delay_ms = drain->shared->config->drain_delay_ms;
-	const char *why = NULL;
+	const char *last = "nothing inbound";
+	size_t n_open = 0;
 
-	if (!has_front(drain, INBOUND))
-		why = "nothing inbound";
-	else if (atomic_load(&drain->shared->app_refused))
-		why = "the application refuses connections";
-	else if (app_is_gone(drain))
-		why = "the application has stopped listening";
-	else if (clock_ms() - drain->began_ms >= delay_ms)
-		why = "the delay is over";
-	if (!why)
-		return;
-	ask_all(drain, on_close_doors, NULL);
-	enter(drain, DRAIN_FINISHING, why);
+	for (size_t i = 0; i < drain->shared->n_fronts; i++) {
+		struct front *front = &drain->shared->fronts[i];
+		const char *why = NULL;
+
+		if (front->direction != INBOUND || atomic_load(&front->closed))
+			continue;
+		why = why_close(drain, front);
+		if (!why) {
+			n_open++;
+			continue;
+		}
+		atomic_store(&front->closed, true);
+		ask_all(drain, on_close_door, front);
+		log_at(LOG_INFO, NULL, "closed", "side=%s host=%s port=%u why=%s",
+			front->side, front->host, (unsigned)front->port, why);
+		last = why;
+	}
+	if (n_open == 0)
+		enter(drain, DRAIN_FINISHING, last);
 }
 
 static bool outbound_is_over(struct drain *drain, const struct drain_status *status)
@@ -229,7 +248,7 @@ static bool outbound_is_over(struct drain *drain, const struct drain_status *sta
 	}
 	/* With nothing outbound there is nobody to stay for. */
 	if (has_front(drain, INBOUND) && has_front(drain, OUTBOUND) &&
-		!app_is_gone(drain))
+		!all_apps_are_gone(drain))
 		return false;
 	if (drain->quiet_since_ms == 0)
 		drain->quiet_since_ms = now;

@@ -151,7 +151,7 @@ void client_exchange_done(struct client *client, bool persist)
 	struct worker *worker = client->worker;
 
 	client->exchange = NULL;
-	if (client_direction(client) == INBOUND && worker->doors_closed)
+	if (atomic_load(&client->front->closed))
 		persist = false;
 	if (!persist) {
 		client_linger(client);
@@ -362,13 +362,13 @@ static bool is_between_requests(const struct client *client)
 	return client->state == CLIENT_HEAD && !client->in && !client->stream.readable;
 }
 
-void clients_close_idle(struct worker *worker, enum direction direction)
+void clients_close_idle(struct worker *worker, const struct front *front)
 {
 	list_each_safe (node, next, &worker->clients) {
 		struct client *client = container_of(node, struct client, node);
 
-		if (client_direction(client) != direction ||
-			!is_between_requests(client) || stream_peek(&client->stream) > 0)
+		if (client->front != front || !is_between_requests(client) ||
+			stream_peek(&client->stream) > 0)
 			continue;
 		if (is_new(client))
 			deadline_set(

@@ -19,7 +19,7 @@ enum client_state {
 struct client {
 	struct stream stream;
 	struct worker *worker;
-	const struct front *front;
+	struct front *front;
 	struct list node;
 	struct exchange *exchange;
 	struct deadline deadline; /* idle, header or linger */
@@ -60,8 +60,8 @@ bool client_retires(const struct client *client, enum recycle_reason *reason);
  */
 bool client_is_gone(struct client *client);
 
-/* Ends the connections that are between two requests (drain). */
-void clients_close_idle(struct worker *worker, enum direction direction);
+/* Ends the connections of a listener that are between two requests (drain). */
+void clients_close_idle(struct worker *worker, const struct front *front);
 
 static inline enum direction client_direction(const struct client *client)
 {

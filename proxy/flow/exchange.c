@@ -283,7 +283,7 @@ void exchange_attempt_failed(struct exchange *exchange, enum attempt_failure fai
 		endpoint_distrust(endpoint);
 	if (failure == ATTEMPT_NOT_CONNECTED && worker->draining &&
 		exchange->direction == INBOUND)
-		atomic_store(&worker->shared->app_refused, true);
+		atomic_store(&exchange->client->front->app_refused, true);
 	exchange->failure = rule->outcome;
 	exchange->fresh_only = true;
 	again = may_try_again(exchange, failure, endpoint->domain_size) &&

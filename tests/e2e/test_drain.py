@@ -14,7 +14,7 @@ import pytest
 from harness.dialogue import OK
 from harness.kernel import own_address
 from harness.message import read_response, text
-from harness.peer import can_connect, readable, wait_until
+from harness.peer import can_connect, connect, readable, wait_until
 from harness.sidecar import fields_of, stopped
 
 GET = text("GET / HTTP/1.1", "Host: app.test")
@@ -108,6 +108,24 @@ def test_accepting_ends_when_the_application_refuses(nigh, server):
     app.stop_listening()
     assert side.wait(10) == 0, side.log
     assert time.monotonic() - start < 8
+
+
+def test_each_port_closes_for_itself(nigh, server):
+    """An application may close one of its ports, and go on to serve at another."""
+    first, second = server(), server()
+    side = nigh(INBOUND=f"127.0.0.1:0={first.port},127.0.0.1:0={second.port}", **LONG)
+    gone, there = (side.addr("inbound", f":{app.port}") for app in (first, second))
+    idle = connect(gone)
+    exchange(idle, first)
+    start_drain(side)
+    first.stop_listening()
+    wait_until(lambda: not can_connect(gone), "the listener is closed")
+    idle.expect_fin()
+    assert exchange(connect(there), second).says_close()
+    assert phases(side) == ["delay"]
+    second.stop_listening()
+    idle.close()
+    assert side.wait() == 0, side.log
 
 
 def test_application_that_has_gone_before(nigh, server):
