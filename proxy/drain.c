@@ -46,6 +46,14 @@ static bool line_matches(const char *line, const char *ip, uint16_t port)
 	return strcmp(local, loopback4) == 0;
 }
 
+static bool is_connection(const char *line)
+{
+	unsigned state;
+
+	return sscanf(line, " %*u: %*[0-9A-F]:%*4x %*[0-9A-F]:%*4x %2x", &state) == 1 &&
+	       state != TCP_LISTENING;
+}
+
 static bool table_has_listener(
 	const char *path, const char *ip, uint16_t port, bool *known)
 {
@@ -56,7 +64,8 @@ static bool table_has_listener(
 	if (!file)
 		return false;
 	*known = true;
-	while (!found && fgets(line, sizeof(line), file))
+	/* Listeners come first; thousands of connections may follow. */
+	while (!found && fgets(line, sizeof(line), file) && !is_connection(line))
 		found = line_matches(line, ip, port);
 	fclose(file);
 	return found;
