@@ -19,7 +19,7 @@ enum client_state {
 struct client {
 	struct stream stream;
 	struct worker *worker;
-	const struct front *front;
+	struct front *front;
 	struct list node;
 	struct exchange *exchange;
 	struct deadline deadline; /* idle, header, body or linger */
@@ -47,6 +47,9 @@ void client_await_body(struct client *client);
  * ends behind what was written. */
 void client_exchange_done(struct client *client, bool persist);
 
+/* A tunnel: both of its connections are reset after a while, unless they end before. */
+void client_reset_soon(struct client *client);
+
 /* No more requests: FIN, then reading to the end of what the peer still sends. */
 void client_linger(struct client *client);
 
@@ -60,8 +63,8 @@ bool client_retires(const struct client *client, enum recycle_reason *reason);
  */
 bool client_is_gone(struct client *client);
 
-/* Ends the connections that are between two requests (drain). */
-void clients_close_idle(struct worker *worker, enum direction direction);
+/* Ends the connections of a listener that are between two requests (drain). */
+void clients_close_idle(struct worker *worker, const struct front *front);
 
 static inline enum direction client_direction(const struct client *client)
 {

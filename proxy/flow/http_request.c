@@ -515,6 +515,12 @@ bool http_request_pump(struct exchange *exchange)
 	}
 	if (exchange->ended)
 		return false;
+	/* As long as nobody takes the body it is not read: a reset would go unnoticed. */
+	if (stream_is_blocked(&upstream->stream) &&
+		stream_take_error(&client->stream) != 0) {
+		client_drop(client, false);
+		return false;
+	}
 	if (exchange->request_body.done) {
 		deadline_clear(&client->deadline);
 	} else {
