@@ -283,15 +283,16 @@ bool source_look_for(struct source *source, const char *service)
 	watch = topo_find_watch(source->topo, name.namespace_, name.name);
 	if (watch)
 		return !watch->settled;
+	/* First the new one: it may be the same, asked for a second time. */
+	kubernetes_hold(source->kubernetes, name.namespace_, name.name);
 	if (source->explained)
 		kubernetes_release(source->kubernetes, source->explained->namespace_,
 			source->explained->name);
 	else
 		source->explained = malloc(sizeof(*source->explained));
 	if (!source->explained)
-		return false;
+		abort();
 	*source->explained = name;
-	kubernetes_hold(source->kubernetes, name.namespace_, name.name);
 	return true;
 }
 

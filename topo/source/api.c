@@ -69,12 +69,12 @@ struct api_call {
 	struct list node;
 	struct api *api;
 	CURL *easy;
-	struct curl_slist *headers;
+	struct curl_slist *headers, *connect_to;
 	const struct api_handlers *handlers;
 	void *arg;
 	char *path, *accept;
 	unsigned timeout_s, silence_s;
-	uint64_t last_byte_ms;
+	uint64_t began_ms, last_byte_ms;
 	bool given_up;
 	char problem[CURL_ERROR_SIZE];
 };
@@ -91,6 +91,7 @@ static void call_free(struct api_call *call)
 		curl_easy_cleanup(call->easy);
 	}
 	curl_slist_free_all(call->headers);
+	curl_slist_free_all(call->connect_to);
 	free(call->path);
 	free(call->accept);
 	free(call);
@@ -212,12 +213,42 @@ static void set_headers(struct api_call *call)
 	curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
 }
 
+/* libcurl compares the certificate with the host of the URL: that gets the name, and the
+ * connection still goes to where the server is. */
+static char *rename_server(struct api_call *call, const char *url, const char *name)
+{
+	CURLU *parts = curl_url();
+	char *host = NULL, *port = NULL, *renamed = NULL, *line;
+
+	if (curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+		curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+		curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) ==
+			CURLUE_OK &&
+		curl_url_set(parts, CURLUPART_HOST, name, 0) == CURLUE_OK &&
+		curl_url_get(parts, CURLUPART_URL, &renamed, 0) == CURLUE_OK) {
+		line = arena_xprintf("::%s:%s", host, port);
+		call->connect_to = curl_slist_append(NULL, line);
+		curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
+		free(line);
+	}
+	line = arena_xprintf("%s", renamed ? renamed : url);
+	curl_free(host);
+	curl_free(port);
+	curl_free(renamed);
+	curl_url_cleanup(parts);
+	return line;
+}
+
 static void set_url(struct api_call *call)
 {
 	const struct cluster *cluster = &call->api->cluster;
 	char *url = arena_xprintf("%s%s", cluster->url, call->path);
+	char *renamed = cluster->server_name
+				? rename_server(call, url, cluster->server_name)
+				: NULL;
 
-	curl_easy_setopt(call->easy, CURLOPT_URL, url);
+	curl_easy_setopt(call->easy, CURLOPT_URL, renamed ? renamed : url);
+	free(renamed);
 	free(url);
 }
 
@@ -260,7 +291,7 @@ static void run(struct api_call *call)
 	if (!call->easy)
 		abort();
 	set_options(call);
-	call->last_byte_ms = api->last_byte_ms = clock_ms();
+	call->began_ms = call->last_byte_ms = clock_ms();
 	api->n_requests++;
 	curl_multi_add_handle(api->multi, call->easy);
 }
@@ -283,6 +314,7 @@ static void note_answer(struct api *api)
 	if (api->try_ms == 0)
 		return;
 	api->try_ms = 0;
+	api->trying = NULL; /* its answer may go on for long, and be of no help then */
 	api->answered = false;
 	event_del(api->try_timer);
 	while (!list_empty(&api->queue))
@@ -400,8 +432,9 @@ static void end_what_is_done(struct api *api)
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&call);
-		gave_no_answer =
-			code == CURLE_OPERATION_TIMEDOUT && call_status(call) == 0;
+		gave_no_answer = code == CURLE_OPERATION_TIMEDOUT &&
+				 call_status(call) == 0 &&
+				 api->last_byte_ms < call->began_ms;
 		end(call, code);
 		if (gave_no_answer) {
 			start_over(api);
