@@ -99,7 +99,7 @@ struct record *parse_slice(struct parse *parse, const cJSON *object)
 	int family = parse_address_type(json_string(object, "addressType", fault));
 	const cJSON *endpoints = json_array(object, "endpoints", fault);
 	const cJSON *ports = json_array(object, "ports", fault);
-	if (parse->is_live && !json_member(object, "addressType"))
+	if (parse->is_live && service && !json_member(object, "addressType"))
 		json_set_fault(fault, "addressType is missing");
 	if (fault->text || !service || !*service || family == 0 ||
 		json_member(labels, "service.kubernetes.io/service-proxy-name"))

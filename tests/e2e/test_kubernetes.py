@@ -4,6 +4,7 @@ What a real one does is in tests/kube."""
 import contextlib
 import http.client
 import json
+import os
 import signal
 import socket
 import ssl
@@ -35,9 +36,10 @@ def api(cleanup):
 def kube(nigh, tmp_path):
     """kube(server): a sidecar on node n1 in namespace shop."""
     def start(server, **settings):
-        return nigh.outbound(**{
-            "ENDPOINTS": "kubernetes", "KUBECONFIG": server.kubeconfig(tmp_path),
-            "NODE_NAME": "n1", "NAMESPACE": "shop", "DISCOVERY_WAIT": "60s", **settings})
+        if "KUBECONFIG" not in settings:
+            settings["KUBECONFIG"] = server.kubeconfig(tmp_path)
+        return nigh.outbound(**{"ENDPOINTS": "kubernetes", "NODE_NAME": "n1",
+                                "NAMESPACE": "shop", "DISCOVERY_WAIT": "60s", **settings})
     return start
 
 
@@ -453,11 +455,9 @@ def test_credentials_that_come_later(api, kube, backend, tmp_path):
     server = api(service("localhost"), slice_of("localhost", backend("a").port, endpoint()))
     late = tmp_path / "late"
     side = kube(server, KUBECONFIG=str(late))
-    assert call(side, "localhost:1") == 502
+    assert call(side, f"localhost:{free_port()}") == 503
     assert "No such file" in side.json("/stats")["endpoints_source"]
-    late.write_text((tmp_path / "kubeconfig").read_text()
-                    if (tmp_path / "kubeconfig").exists()
-                    else open(server.kubeconfig(tmp_path), encoding="utf-8").read())
+    os.rename(server.kubeconfig(tmp_path), late)
     wait_until(lambda: call(side, "localhost:80") == "a", "it is read", 20)
 
 
@@ -769,10 +769,8 @@ def test_a_list_without_end(api, kube, backend):
 
     def intercept(request):
         if slices_list(request):
-            body = server.list_body(request)
-            body["items"] = []
-            body["metadata"]["continue"] = "more"
-            request.answer(200, body)
+            request.answer(200, {"metadata": {"resourceVersion": "9", "continue": "more"},
+                                 "items": []})
         return slices_list(request)
     server.intercept = intercept
     server.expire("endpointslices")
@@ -916,7 +914,7 @@ def test_a_server_that_is_not_the_right_one(authority, certificate, api, kube, b
     side = kube(server, KUBECONFIG=config)
     assert call(side, f"localhost:{app.port}") == "by name"
     said = side.json("/stats")["endpoints_source"]
-    assert said.startswith("not near: SSL"), said
+    assert said.startswith("not near: the API server cannot be reached: SSL"), said
     assert not server.requests
 
 

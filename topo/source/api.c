@@ -62,7 +62,9 @@ struct api {
 	unsigned try_ms;       /* 0: the server is there */
 	bool answered;         /* it is back, as a call has seen */
 	struct rng rng;
-	char outage[256];
+	void (*on_outage)(void *arg);
+	void *arg;
+	char outage[320];
 };
 
 struct api_call {
@@ -75,7 +77,6 @@ struct api_call {
 	char *path, *accept;
 	unsigned timeout_s, silence_s;
 	uint64_t began_ms, last_byte_ms;
-	bool given_up;
 	char problem[CURL_ERROR_SIZE];
 };
 
@@ -136,11 +137,9 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 	struct api_call *call = arg;
 
 	call->last_byte_ms = call->api->last_byte_ms = clock_ms();
-	if (!call->handlers->on_bytes(call->arg, call_status(call), bytes, size * n)) {
-		call->given_up = true;
-		return CURL_WRITEFUNC_ERROR;
-	}
-	return size * n;
+	return call->handlers->on_bytes(call->arg, call_status(call), bytes, size * n)
+		       ? size * n
+		       : CURL_WRITEFUNC_ERROR;
 }
 
 /* Nothing may be started from within libcurl: the loop does it. */
@@ -316,7 +315,9 @@ static void note_answer(struct api *api)
 	api->try_ms = 0;
 	api->trying = NULL; /* its answer may go on for long, and be of no help then */
 	api->answered = false;
+	*api->outage = '\0';
 	event_del(api->try_timer);
+	api->on_outage(api->arg);
 	while (!list_empty(&api->queue))
 		run(container_of(api->queue.next, struct api_call, node));
 }
@@ -340,11 +341,15 @@ static void on_try(evutil_socket_t fd, short what, void *arg)
 /* No answer: the others need not find out for themselves. */
 static void note_outage(struct api *api, struct api_call *call, const char *problem)
 {
-	bool is_news = api->try_ms == 0;
+	char before[sizeof(api->outage)];
 
-	snprintf(api->outage, sizeof(api->outage), "%s", problem);
-	if (is_news || api->trying == call)
+	memcpy(before, api->outage, sizeof(before));
+	snprintf(api->outage, sizeof(api->outage), "the API server cannot be reached: %s",
+		problem);
+	if (api->try_ms == 0 || api->trying == call)
 		try_later(api);
+	if (strcmp(before, api->outage) != 0)
+		api->on_outage(api->arg);
 }
 
 static void end(struct api_call *call, CURLcode code)
@@ -353,7 +358,6 @@ static void end(struct api_call *call, CURLcode code)
 	struct api *api = call->api;
 	struct api_result result = {.complete = code == CURLE_OK};
 	curl_off_t retry_after = 0;
-	char problem[CURL_ERROR_SIZE];
 	void *arg = call->arg;
 	int status = call_status(call);
 
@@ -361,11 +365,6 @@ static void end(struct api_call *call, CURLcode code)
 	result.status = status;
 	result.retry_after_s =
 		retry_after > 0 && retry_after < 3600 ? (unsigned)retry_after : 0;
-	if (code != CURLE_OK && !call->given_up) {
-		snprintf(problem, sizeof(problem), "%s",
-			*call->problem ? call->problem : curl_easy_strerror(code));
-		result.problem = problem;
-	}
 	/* Rejected credentials: the file may hold new ones. */
 	if (status == 401)
 		api->token_read_ms = 0;
@@ -374,7 +373,8 @@ static void end(struct api_call *call, CURLcode code)
 		api->token = NULL;
 	}
 	if (status == 0)
-		note_outage(api, call, result.problem ? result.problem : "no answer");
+		note_outage(api, call,
+			*call->problem ? call->problem : curl_easy_strerror(code));
 	call_free(call);
 	handlers->on_end(arg, &result);
 }
@@ -500,7 +500,8 @@ static int on_want_timer(CURLM *multi, long ms, void *arg)
 	return 0;
 }
 
-struct api *api_create(struct event_base *base, const struct cluster *cluster)
+struct api *api_create(struct event_base *base, const struct cluster *cluster,
+	void (*on_outage)(void *arg), void *arg)
 {
 	static const struct timeval sweep = {SWEEP_S, 0};
 	struct api *api = calloc(1, sizeof(*api));
@@ -509,6 +510,8 @@ struct api *api_create(struct event_base *base, const struct cluster *cluster)
 		abort();
 	api->base = base;
 	api->cluster = *cluster;
+	api->on_outage = on_outage;
+	api->arg = arg;
 	list_init(&api->calls);
 	list_init(&api->queue);
 	rng_init(&api->rng, clock_us() ^ (uint64_t)(uintptr_t)api);

@@ -197,7 +197,7 @@ static void read_context(struct kubeconfig *config, struct cluster *out)
 	context = named(config, "contexts", "context", name);
 	cluster = text(config, context, "cluster");
 	user = text(config, context, "user");
-	if (context && !cluster)
+	if (!cluster)
 		set_fault(config, "context '%s' names no cluster", name);
 	if (cluster)
 		read_cluster(config, named(config, "clusters", "cluster", cluster), out);

@@ -247,7 +247,8 @@ static void feed_fini(struct feed *feed)
 /* Whether more will be known for waiting. */
 static bool feed_is_settled(const struct feed *feed)
 {
-	return feed->synced || feed->problem || !feed->reflector;
+	return feed->synced || feed->problem || !feed->reflector ||
+	       kubernetes_problem(feed->kubernetes);
 }
 
 /* --- nodes --- */
@@ -382,14 +383,11 @@ static void tell(
 	kubernetes->handlers->on_problem(kubernetes->arg, what, problem);
 }
 
-/* While the server is away that is the only problem, and told once for all. */
 static void tell_feed(struct feed *feed)
 {
 	struct kubernetes *kubernetes = feed->kubernetes;
 	char what[256];
 
-	if (!kubernetes->api || api_outage(kubernetes->api))
-		return;
 	snprintf(what, sizeof(what), "%s %s%s%s", resources[feed->scope.kind].kind,
 		feed->scope.namespace_, *feed->scope.namespace_ ? "/" : "",
 		feed->scope.name);
@@ -398,11 +396,15 @@ static void tell_feed(struct feed *feed)
 
 static const char *problem_of(const struct held *held)
 {
-	if (held->kubernetes->api && !held->slices.reflector)
-		return "more services are called than nigh watches";
-	return held->slices.problem    ? held->slices.problem
-	       : held->service.problem ? held->service.problem
-				       : held->kubernetes->problem;
+	const char *problem = kubernetes_problem(held->kubernetes);
+
+	if (!problem && !held->slices.reflector)
+		problem = "more services are called than nigh watches";
+	if (!problem)
+		problem = held->slices.problem;
+	if (!problem && held->settled && !held->slices.synced)
+		problem = "not listed yet";
+	return problem ? problem : held->service.problem;
 }
 
 /* The oldest have them; the others when one of those is released. */
@@ -525,6 +527,11 @@ void kubernetes_release(
 
 /* --- the whole --- */
 
+static void on_outage(void *arg)
+{
+	turn_soon(arg);
+}
+
 /* Tried until it works: a token may be mounted late. */
 static void on_credentials(evutil_socket_t fd, short what, void *arg)
 {
@@ -547,7 +554,7 @@ static void on_credentials(evutil_socket_t fd, short what, void *arg)
 	}
 	if (!kubernetes->node_name && cluster.token_path)
 		kubernetes->node_name = token_node_name(cluster.token_path);
-	kubernetes->api = api_create(kubernetes->base, &cluster);
+	kubernetes->api = api_create(kubernetes->base, &cluster, on_outage, kubernetes);
 }
 
 struct kubernetes *kubernetes_create(struct event_base *base,

@@ -467,12 +467,7 @@ static void on_end(void *arg, const struct api_result *result)
 	struct reflector *reflector = arg;
 
 	reflector->call = NULL;
-	if (result->status == 0) {
-		char problem[300];
-
-		snprintf(problem, sizeof(problem), "the API server cannot be reached: %s",
-			result->problem ? result->problem : "no answer");
-		say(reflector, problem);
+	if (result->status == 0) { /* api_outage says why, and waits */
 		go_on_after(reflector, reflector->phase, 0);
 	} else if (result->status != 200) {
 		after_status(reflector, result->status, result->retry_after_s);
