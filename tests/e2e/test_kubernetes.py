@@ -192,12 +192,13 @@ def test_workers_share_the_watches(api, kube, backend):
 def test_explain_of_what_nobody_has_called(api, kube, nigh, backend):
     app = backend("a")
     server = api(service("orders"), orders(app.port))
-    side = kube(server)
+    side = kube(server, DISCOVERY_IDLE="1s")
     admin = "%s:%d" % side.addr("admin")
     done = nigh.run("explain", "orders", ADMIN=admin)
     assert done.returncode == 0 and f"127.0.0.1:{app.port}" in done.stdout, done
     missing = nigh.run("explain", "nothing", ADMIN=admin)
     assert missing.returncode == 1, missing
+    side.wait_total("nigh_discovery_services", 0)
 
 
 # --- what is told is followed ---

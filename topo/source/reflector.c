@@ -418,8 +418,12 @@ static void say_broken(struct reflector *reflector)
 /* What is likely to be well at once is tried again at once, but once only. */
 static uint64_t no_pause(struct reflector *reflector)
 {
-	if (clock_ms() - reflector->failed_ms <= PAUSE_MAX_MS)
+	uint64_t quiet_ms = clock_ms() - reflector->failed_ms;
+
+	if (quiet_ms <= PAUSE_MAX_MS)
 		return next_pause(reflector, 0);
+	if (quiet_ms > PAUSE_FORGET_MS)
+		reflector->pause_ms = 0;
 	reflector->failed_ms = clock_ms();
 	return 0;
 }
@@ -428,6 +432,7 @@ static uint64_t no_pause(struct reflector *reflector)
 static void after_status(struct reflector *reflector, int code, unsigned retry_after_s)
 {
 	bool is_list = reflector->phase == PHASE_LIST;
+	uint64_t pause;
 
 	/* Too old for a watch: a list tells. A list from a version that the server does
 	 * not know yet, or whose next page it has forgotten: the newest there is. */
@@ -437,13 +442,13 @@ static void after_status(struct reflector *reflector, int code, unsigned retry_a
 		return;
 	}
 	say_status(reflector, code);
-	if (code == 401) /* a new token may be there */
-		go_on_after(reflector, reflector->phase, no_pause(reflector));
-	else if (code == 400 || code == 404 || code == 422)
-		go_on_after(reflector, PHASE_LIST, next_pause(reflector, retry_after_s));
-	else
-		go_on_after(reflector, reflector->phase,
-			next_pause(reflector, retry_after_s));
+	/* A new token may be there. */
+	pause = code == 401 ? no_pause(reflector) : next_pause(reflector, retry_after_s);
+	/* A watch that is refused for good, and not for the server's load: lists, then.
+	 */
+	is_list = is_list || code == 400 || code == 404 || code == 422 ||
+		  (code != 429 && reflector->pause_ms == PAUSE_MAX_MS);
+	go_on_after(reflector, is_list ? PHASE_LIST : PHASE_WATCH, pause);
 }
 
 static void after_watch(struct reflector *reflector, const struct api_result *result)
