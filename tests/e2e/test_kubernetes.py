@@ -518,7 +518,8 @@ def test_one_server_is_asked_by_one_request_while_it_is_away(api, kube, backend)
     assert {call(side, name) for name in names} == {"a"}
     wait_watch(server, count=12)
     server.kill()
-    wait_discovery(side, "cannot be reached", "s0")
+    for name in names:
+        wait_discovery(side, "cannot be reached", name)
     before, began = side.total("nigh_discovery_api_requests_total"), time.monotonic()
     wait_until(lambda: side.total("nigh_discovery_api_requests_total") > before + 2, "tries")
     tried = side.total("nigh_discovery_api_requests_total") - before
@@ -575,17 +576,17 @@ def test_watches_that_end_at_once_do_not_spin(api, kube, backend):
 
 LIST = b'{"metadata":{"resourceVersion":"9"},"items":['
 DEEP = b"[" * 100000
-SLICE = json.dumps(slice_of("S", 7, endpoint())).encode()
+SLICE = json.dumps(slice_of("S", 7, endpoint(), suffix="1")).encode()
 
 
 def slice_with(**changes):
-    obj = slice_of("S", 7, endpoint())
+    obj = slice_of("S", 7, endpoint(), suffix="1")
     obj.update(changes)
     return json.dumps(obj).encode()
 
 
 def meta_with(**changes):
-    obj = slice_of("S", 7, endpoint())
+    obj = slice_of("S", 7, endpoint(), suffix="1")
     obj["metadata"].update(changes)
     return json.dumps(obj).encode()
 
@@ -596,7 +597,7 @@ BROKEN_OBJECTS = [
     b'{"metadata":null}', b'{"metadata":7}', DEEP, b'{"a":' * 70 + b"1" + b"}" * 70,
     b"1" * 400000, b'{"a":1e99999,"b":-' + b"9" * 5000 + b"}",
     b'{"a":"' + b"x" * (5 << 20) + b'"}', b"[" + b"0," * 300000 + b"0]",
-    b'{"metadata":{"name":"S-7","namespace":"shop"', b"\x00\xff\xfe" * 99,
+    b'{"metadata":{"name":"S-1","namespace":"shop"', b"\x00\xff\xfe" * 99,
     meta_with(name=7), meta_with(name=""), meta_with(name=None), meta_with(namespace=[]),
     meta_with(labels=7), meta_with(labels={"kubernetes.io/service-name": 7}),
     slice_with(endpoints="none"), slice_with(endpoints={}), slice_with(endpoints=[7, None]),
