@@ -36,6 +36,7 @@ struct app {
 	struct drain drain;
 	struct event *signals[2];
 	uint64_t started_ms;
+	double started_at;
 };
 
 static int start_loop(struct app *app)
@@ -229,6 +230,7 @@ static int start_admin(struct app *app)
 		.workers = app->workers,
 		.n_workers = app->n_workers,
 		.started_ms = app->started_ms,
+		.started_at = app->started_at,
 		.arg = app,
 		.drain_phase = host_drain_phase,
 		.drain = host_drain,
@@ -308,7 +310,8 @@ static const struct part {
 
 int app_run(const struct config *config)
 {
-	struct app app = {.config = config, .started_ms = clock_ms()};
+	struct app app = {
+		.config = config, .started_ms = clock_ms(), .started_at = clock_wall_s()};
 	size_t n_started = 0;
 	int err = 0, status = 1;
 

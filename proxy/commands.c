@@ -31,15 +31,11 @@ static int explain_from_file(const struct config *config, const char *service, b
 {
 	struct explain_settings settings = {.out = stdout, .err = stderr, .json = json};
 	struct topo_policy policy;
-	char *problem;
-	struct topo *topo = source_read_once(config, config->endpoints.path, &problem);
+	struct topo *topo = source_read_once(config, config->endpoints.path, json);
 	int status;
 
-	if (!topo) {
-		fprintf(stderr, "nigh: %s\n", problem);
-		free(problem);
+	if (!topo)
 		return 2;
-	}
 	source_policy(&policy, config);
 	status = (int)explain_print(topo, &policy, service, &settings);
 	topo_unref(topo);

@@ -360,23 +360,26 @@ const char *source_status(struct source *source)
 	return "names go to DNS";
 }
 
-struct topo *source_read_once(
-	const struct config *config, const char *path, char **problem)
+struct topo *source_read_once(const struct config *config, const char *path, bool quiet)
 {
 	struct topo_store *store;
 	struct topo_report report = {0};
 	struct topo *topo = NULL;
-	char *data;
 	size_t len;
+	char *data, *problem = file_source_read(path, &data, &len);
 
-	*problem = file_source_read(path, &data, &len);
-	if (*problem)
+	if (problem) {
+		fprintf(stderr, "nigh: %s\n", problem);
+		free(problem);
 		return NULL;
+	}
 	store = topo_store_create();
 	if (topo_store_load(store, data, len, &report) == 0)
 		topo = build(store, config, config->node_name);
 	else
-		*problem = strdup(report.error);
+		fprintf(stderr, "nigh: %s\n", report.error);
+	for (size_t i = 0; i < report.n_warnings && topo && !quiet; i++)
+		fprintf(stderr, "nigh: skipped: %s\n", report.warnings[i]);
 	topo_report_fini(&report);
 	topo_store_destroy(store);
 	free(data);

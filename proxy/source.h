@@ -62,7 +62,6 @@ bool source_look_for(struct source *source, const char *service);
 /* One line for people: where endpoints come from and how that goes. */
 const char *source_status(struct source *source);
 
-/* Reads a file into a snapshot once, for `nigh explain`: the snapshot, or NULL and what
- * is wrong, for free(). */
-struct topo *source_read_once(
-	const struct config *config, const char *path, char **problem);
+/* Reads a file into a snapshot once, for `nigh explain`: NULL when it cannot be used.
+ * Says on stderr why, and unless quiet which parts of it were skipped. */
+struct topo *source_read_once(const struct config *config, const char *path, bool quiet);

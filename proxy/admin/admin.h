@@ -26,6 +26,7 @@ struct admin_host {
 	struct worker *workers;
 	unsigned n_workers;
 	uint64_t started_ms; /* CLOCK_MONOTONIC */
+	double started_at;   /* seconds since the epoch */
 	void *arg;
 	enum drain_phase (*drain_phase)(void *arg);
 	void (*drain)(void *arg);

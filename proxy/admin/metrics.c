@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "admin/stats.h"
@@ -315,12 +314,7 @@ static void write_max_fds(const struct page *page, const char *name)
 
 static void write_start_time(const struct page *page, const char *name)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	fprintf(page->out, "%s %.3f\n", name,
-		(double)now.tv_sec + (double)now.tv_nsec / 1e9 -
-			(double)(clock_ms() - page->host->started_ms) / 1000);
+	fprintf(page->out, "%s %.3f\n", name, page->host->started_at);
 }
 
 static const struct family {

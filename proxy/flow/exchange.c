@@ -296,7 +296,7 @@ void exchange_attempt_failed(struct exchange *exchange, enum attempt_failure fai
 		endpoint_distrust(endpoint);
 	if (failure == ATTEMPT_NOT_CONNECTED && worker->draining &&
 		exchange->direction == INBOUND)
-		atomic_store(&worker->shared->app_refused, true);
+		atomic_store(&exchange->client->front->app_refused, true);
 	exchange->failure = rule->outcome;
 	exchange->fresh_only = true;
 	again = may_try_again(exchange, failure, endpoint->domain_size) &&
@@ -475,7 +475,7 @@ void exchange_upstream_died(struct exchange *exchange)
 static void on_connected(struct exchange *exchange)
 {
 	struct upstream *upstream = exchange->upstream;
-	int err = stream_connect_result(&upstream->stream);
+	int err = stream_take_error(&upstream->stream);
 
 	if (err != 0) {
 		exchange_attempt_failed(exchange, failure_of(err));

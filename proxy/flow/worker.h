@@ -66,19 +66,20 @@ struct front {
 	const char *namespace_;
 	const char *service_port; /* number or name */
 	struct listen_set listen; /* of the first worker: for the addresses */
+	atomic_bool app_refused;  /* inbound, while draining */
+	atomic_bool closed;       /* takes no more connections */
 };
 
 /* What all workers and the main thread share. */
 struct shared {
 	const struct config *config;
 	struct topo_policy policy;
-	const struct front *fronts;
+	struct front *fronts;
 	size_t n_fronts;
 	struct listen_set admin_listen;    /* for the addresses */
 	const struct discovery *discovery; /* NULL: services are not looked for */
 	atomic_uint n_downstream;          /* open, against NIGH_MAX_CONNECTIONS */
 	atomic_ulong flow_ids;
-	atomic_bool app_refused; /* while draining */
 	unsigned max_downstream;
 };
 
@@ -86,7 +87,7 @@ struct shared {
 struct door {
 	struct listener listener;
 	struct worker *worker;
-	const struct front *front;
+	struct front *front;
 	union address addr;
 };
 
@@ -114,8 +115,7 @@ struct worker {
 	struct head head; /* the one being parsed */
 	struct buf *emit; /* where heads are put together */
 
-	bool draining;     /* inbound responses say close */
-	bool doors_closed; /* no more inbound connections */
+	bool draining; /* inbound responses say close */
 	unsigned index;
 	bool thread_runs;
 	pthread_t thread;

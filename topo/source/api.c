@@ -52,8 +52,9 @@ struct api {
 	struct event *timer;
 	struct event *try_timer; /* set while the server is away */
 	struct event *sweep_timer;
-	struct list calls; /* running */
-	struct list queue; /* for the server's return */
+	struct event *farewell; /* for streams that were given up */
+	struct list calls;      /* running */
+	struct list queue;      /* for the server's return */
 	struct api_call *trying;
 	char *token;
 	uint64_t token_read_ms;
@@ -77,6 +78,7 @@ struct api_call {
 	char *path, *accept;
 	unsigned timeout_s, silence_s;
 	uint64_t began_ms, last_byte_ms;
+	bool is_over; /* to its end, so that no stream is left open */
 	char problem[CURL_ERROR_SIZE];
 };
 
@@ -89,6 +91,8 @@ static void call_free(struct api_call *call)
 		api->trying = NULL;
 	if (call->easy) {
 		curl_multi_remove_handle(api->multi, call->easy);
+		if (!call->is_over || list_empty(&api->calls))
+			event_active(api->farewell, EV_TIMEOUT, 0);
 		curl_easy_cleanup(call->easy);
 	}
 	curl_slist_free_all(call->headers);
@@ -363,6 +367,7 @@ static void end(struct api_call *call, CURLcode code)
 
 	curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after);
 	result.status = status;
+	call->is_over = code == CURLE_OK;
 	result.retry_after_s =
 		retry_after > 0 && retry_after < 3600 ? (unsigned)retry_after : 0;
 	/* Rejected credentials: the file may hold new ones. */
@@ -388,6 +393,30 @@ static void start_over(struct api *api)
 	while (!list_empty(&api->calls))
 		end(container_of(api->calls.next, struct api_call, node),
 			CURLE_OPERATION_TIMEDOUT);
+	curl_multi_cleanup(api->multi);
+	make_multi(api);
+}
+
+/*
+ * libcurl leaves the reset of a stream that is given up unsent until its connection has
+ * something else to send, and the server goes on watching for nobody. A window update,
+ * which going on after a pause sends, takes it along. When nothing is asked any more, the
+ * connections go.
+ */
+static void on_farewell(evutil_socket_t fd, short what, void *arg)
+{
+	struct api *api = arg;
+
+	(void)fd;
+	(void)what;
+	list_each_safe (node, next, &api->calls) {
+		CURL *easy = container_of(node, struct api_call, node)->easy;
+
+		curl_easy_pause(easy, CURLPAUSE_RECV);
+		curl_easy_pause(easy, CURLPAUSE_CONT);
+	}
+	if (!list_empty(&api->calls))
+		return;
 	curl_multi_cleanup(api->multi);
 	make_multi(api);
 }
@@ -518,7 +547,8 @@ struct api *api_create(struct event_base *base, const struct cluster *cluster,
 	api->timer = event_new(base, -1, 0, on_timer, api);
 	api->try_timer = event_new(base, -1, 0, on_try, api);
 	api->sweep_timer = event_new(base, -1, EV_PERSIST, on_sweep, api);
-	if (!api->timer || !api->try_timer || !api->sweep_timer)
+	api->farewell = event_new(base, -1, 0, on_farewell, api);
+	if (!api->timer || !api->try_timer || !api->sweep_timer || !api->farewell)
 		abort();
 	event_add(api->sweep_timer, &sweep);
 	make_multi(api);
@@ -545,6 +575,7 @@ void api_destroy(struct api *api)
 	event_free(api->timer);
 	event_free(api->try_timer);
 	event_free(api->sweep_timer);
+	event_free(api->farewell);
 	cluster_fini(&api->cluster);
 	free(api->token);
 	free(api);
