@@ -181,6 +181,19 @@ static void on_release(void *arg, const char *namespace_, const char *name)
 	post(arg, false, namespace_, name);
 }
 
+static void on_explain_end(evutil_socket_t fd, short what, void *arg)
+{
+	struct source *source = arg;
+
+	(void)fd;
+	(void)what;
+	if (source->explained)
+		kubernetes_release(source->kubernetes, source->explained->namespace_,
+			source->explained->name);
+	free(source->explained);
+	source->explained = NULL;
+}
+
 static void hold_routes(struct source *source)
 {
 	for (size_t i = 0; i < source->shared->n_fronts; i++) {
@@ -202,7 +215,8 @@ static int start_kubernetes(struct source *source, struct event_base *base)
 	if (err != 0)
 		return err;
 	source->publishing = event_new(base, -1, 0, on_publish, source);
-	if (!source->publishing)
+	source->explain_end = event_new(base, -1, 0, on_explain_end, source);
+	if (!source->publishing || !source->explain_end)
 		return -ENOMEM;
 	source->kubernetes =
 		kubernetes_create(base, &settings, source->store, &handlers, source);
@@ -261,6 +275,8 @@ void source_stop(struct source *source)
 	kubernetes_destroy(source->kubernetes);
 	if (source->publishing)
 		event_free(source->publishing);
+	if (source->explain_end)
+		event_free(source->explain_end);
 	topo_store_destroy(source->store);
 	topo_unref(source->topo);
 	free(source->explained);
@@ -276,6 +292,8 @@ bool source_look_for(struct source *source, const char *service)
 {
 	const struct topo_watch *watch;
 	struct topo_name name;
+	uint64_t ms = source->config->discovery_idle_ms;
+	struct timeval idle = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
 
 	if (!source->kubernetes ||
 		!topo_parse_host(service, strcspn(service, ":"), &source->policy, &name))
@@ -283,15 +301,14 @@ bool source_look_for(struct source *source, const char *service)
 	watch = topo_find_watch(source->topo, name.namespace_, name.name);
 	if (watch)
 		return !watch->settled;
-	if (source->explained)
-		kubernetes_release(source->kubernetes, source->explained->namespace_,
-			source->explained->name);
-	else
-		source->explained = malloc(sizeof(*source->explained));
-	if (!source->explained)
-		return false;
-	*source->explained = name;
+	/* First the new one: it may be the same, asked for a second time. */
 	kubernetes_hold(source->kubernetes, name.namespace_, name.name);
+	on_explain_end(-1, 0, source);
+	source->explained = malloc(sizeof(*source->explained));
+	if (!source->explained)
+		abort();
+	*source->explained = name;
+	event_add(source->explain_end, &idle);
 	return true;
 }
 

@@ -31,7 +31,8 @@ struct source {
 	struct mailbox mailbox; /* what workers ask for */
 	struct event *publishing;
 	uint64_t publish_from_ms;    /* not before */
-	struct topo_name *explained; /* held for `nigh explain` */
+	struct topo_name *explained; /* held for `nigh explain`, for as long as a call */
+	struct event *explain_end;
 };
 
 /* What selection needs of the configuration; borrows from it. */

@@ -20,6 +20,7 @@ struct parse {
 	struct topo_report *report;
 	struct json_fault fault; /* set when the object is broken */
 	const char *where;       /* "items[3]: EndpointSlice shop/orders-x" */
+	bool is_live;            /* as record_defaults has it */
 	const char *api_version;
 };
 

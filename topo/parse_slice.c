@@ -99,6 +99,8 @@ struct record *parse_slice(struct parse *parse, const cJSON *object)
 	int family = parse_address_type(json_string(object, "addressType", fault));
 	const cJSON *endpoints = json_array(object, "endpoints", fault);
 	const cJSON *ports = json_array(object, "ports", fault);
+	if (parse->is_live && service && !json_member(object, "addressType"))
+		json_set_fault(fault, "addressType is missing");
 	if (fault->text || !service || !*service || family == 0 ||
 		json_member(labels, "service.kubernetes.io/service-proxy-name"))
 		return NULL;
@@ -109,5 +111,8 @@ struct record *parse_slice(struct parse *parse, const cJSON *object)
 	slice->headless = json_member(labels, "service.kubernetes.io/headless") != NULL;
 	slice->ports = parse_ports(parse, ports, true);
 	parse_endpoints(parse, endpoints, slice);
+	if (parse->is_live && slice->n_endpoints == 0 &&
+		cJSON_GetArraySize(endpoints) > 0)
+		json_set_fault(fault, "none of its endpoints can be used");
 	return &slice->head;
 }

@@ -72,7 +72,10 @@ struct record *record_parse(const cJSON *object, const struct record_defaults *d
 		[RECORD_NODE] = parse_node,
 	};
 	struct arena arena = {0};
-	struct parse parse = {.arena = &arena, .report = report, .where = where};
+	struct parse parse = {.arena = &arena,
+		.report = report,
+		.where = where,
+		.is_live = defaults->is_live};
 	struct record head;
 	*fault = NULL;
 	if (!record_identify(object, defaults, &head))

@@ -97,6 +97,7 @@ struct record_watch {
 struct record_defaults {
 	const char *kind;
 	const char *api_version;
+	bool is_live; /* straight from an API server, which stores no nonsense */
 };
 
 /*

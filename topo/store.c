@@ -224,7 +224,8 @@ static char *put_document(struct topo_store *store, const cJSON *document,
 		return fault.text;
 
 	for (size_t i = 0; i < sizeof(list_kinds) / sizeof(*list_kinds); i++) {
-		struct record_defaults defaults = {item_kinds[i], i ? api_version : NULL};
+		struct record_defaults defaults = {
+			.kind = item_kinds[i], .api_version = i ? api_version : NULL};
 		if (strcmp(kind, list_kinds[i]))
 			continue;
 		++*n_ours;
@@ -291,8 +292,8 @@ int topo_store_load(struct topo_store *store, const char *json, size_t len,
 int topo_store_upsert(
 	struct topo_store *store, const cJSON *object, struct topo_report *report)
 {
-	struct record_defaults none = {0};
-	report->error = put_object(store, object, &none, "", report);
+	struct record_defaults live = {.is_live = true};
+	report->error = put_object(store, object, &live, "", report);
 	return report->error ? TOPO_STORE_INVALID : 0;
 }
 

@@ -67,7 +67,8 @@ __attribute__((warn_unused_result)) int topo_store_load(struct topo_store *store
 	const char *json, size_t len, struct topo_report *report);
 
 /* Add or replace one object, as an event of a watch brings it. Other kinds are ignored.
- * On TOPO_STORE_INVALID the store is as it was. */
+ * A slice without an address type, or none of whose endpoints can be used, is invalid: no
+ * API server stores one. On TOPO_STORE_INVALID the store is as it was. */
 __attribute__((warn_unused_result)) int topo_store_upsert(
 	struct topo_store *store, const struct cJSON *object, struct topo_report *report);
 

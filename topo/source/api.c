@@ -63,20 +63,21 @@ struct api {
 	unsigned try_ms;       /* 0: the server is there */
 	bool answered;         /* it is back, as a call has seen */
 	struct rng rng;
-	char outage[256];
+	void (*on_outage)(void *arg);
+	void *arg;
+	char outage[320];
 };
 
 struct api_call {
 	struct list node;
 	struct api *api;
 	CURL *easy;
-	struct curl_slist *headers;
+	struct curl_slist *headers, *connect_to;
 	const struct api_handlers *handlers;
 	void *arg;
 	char *path, *accept;
 	unsigned timeout_s, silence_s;
-	uint64_t last_byte_ms;
-	bool given_up;
+	uint64_t began_ms, last_byte_ms;
 	bool is_over; /* to its end, so that no stream is left open */
 	char problem[CURL_ERROR_SIZE];
 };
@@ -95,6 +96,7 @@ static void call_free(struct api_call *call)
 		curl_easy_cleanup(call->easy);
 	}
 	curl_slist_free_all(call->headers);
+	curl_slist_free_all(call->connect_to);
 	free(call->path);
 	free(call->accept);
 	free(call);
@@ -139,11 +141,9 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 	struct api_call *call = arg;
 
 	call->last_byte_ms = call->api->last_byte_ms = clock_ms();
-	if (!call->handlers->on_bytes(call->arg, call_status(call), bytes, size * n)) {
-		call->given_up = true;
-		return CURL_WRITEFUNC_ERROR;
-	}
-	return size * n;
+	return call->handlers->on_bytes(call->arg, call_status(call), bytes, size * n)
+		       ? size * n
+		       : CURL_WRITEFUNC_ERROR;
 }
 
 /* Nothing may be started from within libcurl: the loop does it. */
@@ -216,12 +216,42 @@ static void set_headers(struct api_call *call)
 	curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
 }
 
+/* libcurl compares the certificate with the host of the URL: that gets the name, and the
+ * connection still goes to where the server is. */
+static char *rename_server(struct api_call *call, const char *url, const char *name)
+{
+	CURLU *parts = curl_url();
+	char *host = NULL, *port = NULL, *renamed = NULL, *line;
+
+	if (curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+		curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+		curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) ==
+			CURLUE_OK &&
+		curl_url_set(parts, CURLUPART_HOST, name, 0) == CURLUE_OK &&
+		curl_url_get(parts, CURLUPART_URL, &renamed, 0) == CURLUE_OK) {
+		line = arena_xprintf("::%s:%s", host, port);
+		call->connect_to = curl_slist_append(NULL, line);
+		curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
+		free(line);
+	}
+	line = arena_xprintf("%s", renamed ? renamed : url);
+	curl_free(host);
+	curl_free(port);
+	curl_free(renamed);
+	curl_url_cleanup(parts);
+	return line;
+}
+
 static void set_url(struct api_call *call)
 {
 	const struct cluster *cluster = &call->api->cluster;
 	char *url = arena_xprintf("%s%s", cluster->url, call->path);
+	char *renamed = cluster->server_name
+				? rename_server(call, url, cluster->server_name)
+				: NULL;
 
-	curl_easy_setopt(call->easy, CURLOPT_URL, url);
+	curl_easy_setopt(call->easy, CURLOPT_URL, renamed ? renamed : url);
+	free(renamed);
 	free(url);
 }
 
@@ -264,7 +294,7 @@ static void run(struct api_call *call)
 	if (!call->easy)
 		abort();
 	set_options(call);
-	call->last_byte_ms = api->last_byte_ms = clock_ms();
+	call->began_ms = call->last_byte_ms = clock_ms();
 	api->n_requests++;
 	curl_multi_add_handle(api->multi, call->easy);
 }
@@ -287,8 +317,11 @@ static void note_answer(struct api *api)
 	if (api->try_ms == 0)
 		return;
 	api->try_ms = 0;
+	api->trying = NULL; /* its answer may go on for long, and be of no help then */
 	api->answered = false;
+	*api->outage = '\0';
 	event_del(api->try_timer);
+	api->on_outage(api->arg);
 	while (!list_empty(&api->queue))
 		run(container_of(api->queue.next, struct api_call, node));
 }
@@ -312,11 +345,15 @@ static void on_try(evutil_socket_t fd, short what, void *arg)
 /* No answer: the others need not find out for themselves. */
 static void note_outage(struct api *api, struct api_call *call, const char *problem)
 {
-	bool is_news = api->try_ms == 0;
+	char before[sizeof(api->outage)];
 
-	snprintf(api->outage, sizeof(api->outage), "%s", problem);
-	if (is_news || api->trying == call)
+	memcpy(before, api->outage, sizeof(before));
+	snprintf(api->outage, sizeof(api->outage), "the API server cannot be reached: %s",
+		problem);
+	if (api->try_ms == 0 || api->trying == call)
 		try_later(api);
+	if (strcmp(before, api->outage) != 0)
+		api->on_outage(api->arg);
 }
 
 static void end(struct api_call *call, CURLcode code)
@@ -325,7 +362,6 @@ static void end(struct api_call *call, CURLcode code)
 	struct api *api = call->api;
 	struct api_result result = {.complete = code == CURLE_OK};
 	curl_off_t retry_after = 0;
-	char problem[CURL_ERROR_SIZE];
 	void *arg = call->arg;
 	int status = call_status(call);
 
@@ -334,11 +370,6 @@ static void end(struct api_call *call, CURLcode code)
 	call->is_over = code == CURLE_OK;
 	result.retry_after_s =
 		retry_after > 0 && retry_after < 3600 ? (unsigned)retry_after : 0;
-	if (code != CURLE_OK && !call->given_up) {
-		snprintf(problem, sizeof(problem), "%s",
-			*call->problem ? call->problem : curl_easy_strerror(code));
-		result.problem = problem;
-	}
 	/* Rejected credentials: the file may hold new ones. */
 	if (status == 401)
 		api->token_read_ms = 0;
@@ -347,7 +378,8 @@ static void end(struct api_call *call, CURLcode code)
 		api->token = NULL;
 	}
 	if (status == 0)
-		note_outage(api, call, result.problem ? result.problem : "no answer");
+		note_outage(api, call,
+			*call->problem ? call->problem : curl_easy_strerror(code));
 	call_free(call);
 	handlers->on_end(arg, &result);
 }
@@ -429,8 +461,9 @@ static void end_what_is_done(struct api *api)
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&call);
-		gave_no_answer =
-			code == CURLE_OPERATION_TIMEDOUT && call_status(call) == 0;
+		gave_no_answer = code == CURLE_OPERATION_TIMEDOUT &&
+				 call_status(call) == 0 &&
+				 api->last_byte_ms < call->began_ms;
 		end(call, code);
 		if (gave_no_answer) {
 			start_over(api);
@@ -496,7 +529,8 @@ static int on_want_timer(CURLM *multi, long ms, void *arg)
 	return 0;
 }
 
-struct api *api_create(struct event_base *base, const struct cluster *cluster)
+struct api *api_create(struct event_base *base, const struct cluster *cluster,
+	void (*on_outage)(void *arg), void *arg)
 {
 	static const struct timeval sweep = {SWEEP_S, 0};
 	struct api *api = calloc(1, sizeof(*api));
@@ -505,6 +539,8 @@ struct api *api_create(struct event_base *base, const struct cluster *cluster)
 		abort();
 	api->base = base;
 	api->cluster = *cluster;
+	api->on_outage = on_outage;
+	api->arg = arg;
 	list_init(&api->calls);
 	list_init(&api->queue);
 	rng_init(&api->rng, clock_us() ^ (uint64_t)(uintptr_t)api);

@@ -26,10 +26,9 @@ struct api_request {
 
 /* How a request ended. */
 struct api_result {
-	int status;             /* 0: no answer came */
+	int status;             /* 0: no answer came; api_outage says why */
 	unsigned retry_after_s; /* 0: not said */
 	bool complete;          /* the body came to its end */
-	const char *problem;    /* what went wrong below HTTP, or NULL */
 };
 
 struct api_handlers {
@@ -41,8 +40,10 @@ struct api_handlers {
 	void (*on_end)(void *arg, const struct api_result *result);
 };
 
-/* Takes the cluster over. NULL without memory. Nothing is sent yet. */
-struct api *api_create(struct event_base *base, const struct cluster *cluster);
+/* Takes the cluster over. Nothing is sent yet. on_outage is called when api_outage says
+ * something else than before; it may not start or cancel calls. */
+struct api *api_create(struct event_base *base, const struct cluster *cluster,
+	void (*on_outage)(void *arg), void *arg);
 
 /* There must be no calls left. NULL is fine. */
 void api_destroy(struct api *api);
@@ -59,5 +60,5 @@ char *api_encode(const char *text);
 /* Why the server cannot be reached, or NULL when it can as far as we know. */
 const char *api_outage(const struct api *api);
 
-/* For metrics: requests sent so far, and calls that wait or run now. */
+/* For metrics: requests sent so far. */
 uint64_t api_n_requests(const struct api *api);

@@ -103,7 +103,7 @@ static bool take_key(struct json_split *split)
 {
 	size_t len = split->len;
 
-	if (!split->is_key || len < 2)
+	if (!split->is_key || len < 2 || *split->text != '"')
 		return fail(split, "a colon where none belongs");
 	len = len - 2 < sizeof(split->key) ? len - 2 : sizeof(split->key) - 1;
 	memcpy(split->key, split->text + 1, len);
@@ -219,7 +219,7 @@ bool json_split_feed(struct json_split *split, const char *bytes, size_t len)
 			n = string_run(split, bytes, len);
 			if (!take_string(split, bytes, n))
 				return false;
-		} else if (split->ended && !strchr(" \t\r\n", *bytes)) {
+		} else if (split->ended && !memchr(" \t\r\n", *bytes, 4)) {
 			return fail(split, "something behind the list");
 		} else {
 			split->n_values +=

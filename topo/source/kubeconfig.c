@@ -33,6 +33,19 @@ __attribute__((format(printf, 2, 3))) static void set_fault(
 	va_end(args);
 }
 
+/* The null of YAML is the same as nothing. */
+static yaml_node_t *unless_null(yaml_node_t *node)
+{
+	static const char *const nulls[] = {"", "~", "null"};
+
+	for (size_t i = 0; i < sizeof(nulls) / sizeof(*nulls); i++)
+		if (node->type == YAML_SCALAR_NODE &&
+			node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+			strcmp((const char *)node->data.scalar.value, nulls[i]) == 0)
+			return NULL;
+	return node;
+}
+
 static yaml_node_t *member(
 	struct kubeconfig *config, const yaml_node_t *map, const char *name)
 {
@@ -44,7 +57,8 @@ static yaml_node_t *member(
 
 		if (key->type == YAML_SCALAR_NODE &&
 			strcmp((const char *)key->data.scalar.value, name) == 0)
-			return yaml_document_get_node(&config->document, pair->value);
+			return unless_null(
+				yaml_document_get_node(&config->document, pair->value));
 	}
 	return NULL;
 }
@@ -99,9 +113,14 @@ static char *resolve(const struct kubeconfig *config, const char *path)
 
 static char *decode(struct kubeconfig *config, const char *name, const char *base64)
 {
-	size_t len = strcspn(base64, "\r\n");
-	unsigned char *out = arena_xrealloc(NULL, len + 4, 1);
-	int n = EVP_DecodeBlock(out, (const unsigned char *)base64, (int)len);
+	unsigned char *out = arena_xrealloc(NULL, strlen(base64) + 4, 1);
+	size_t len = 0;
+	int n;
+
+	for (; *base64; base64++) /* it may stand in lines */
+		if (!strchr(" \r\n", *base64))
+			out[len++] = (unsigned char)*base64;
+	n = EVP_DecodeBlock(out, out, (int)len);
 
 	if (n < 0 || len % 4 != 0)
 		set_fault(config, "%s is not base64", name);
@@ -156,9 +175,10 @@ static void read_user(
 				"users: '%s' is not supported; use token, tokenFile or "
 				"client-certificate",
 				foreign[i]);
-	out->token = copy(text(config, map, "token"));
-	if (!out->token)
-		out->token_path = resolve(config, text(config, map, "tokenFile"));
+	/* With both, the file counts, as it does for kubectl. */
+	out->token_path = resolve(config, text(config, map, "tokenFile"));
+	if (!out->token_path)
+		out->token = copy(text(config, map, "token"));
 	read_pem(config, map, "client-certificate", &out->certificate);
 	read_pem(config, map, "client-key", &out->key);
 }
@@ -177,7 +197,7 @@ static void read_context(struct kubeconfig *config, struct cluster *out)
 	context = named(config, "contexts", "context", name);
 	cluster = text(config, context, "cluster");
 	user = text(config, context, "user");
-	if (context && !cluster)
+	if (!cluster)
 		set_fault(config, "context '%s' names no cluster", name);
 	if (cluster)
 		read_cluster(config, named(config, "clusters", "cluster", cluster), out);

@@ -17,6 +17,7 @@
 
 #include "base/list.h"
 #include "topo/arena.h"
+#include "topo/json.h"
 #include "topo/needs.h"
 #include "topo/record.h"
 #include "topo/source/api.h"
@@ -122,14 +123,30 @@ static void name_kind(const struct feed *feed, cJSON *object)
 	cJSON_AddStringToObject(object, "apiVersion", resource->api_version);
 }
 
+/* What is not said of an object, or in a wrong way, could make it look like nobody's. */
+static bool says_whose_it_is(const cJSON *object)
+{
+	struct json_fault fault = {0};
+	const cJSON *metadata = json_object(object, "metadata", &fault);
+	const cJSON *labels = json_object(metadata, "labels", &fault);
+	const char *name = json_string(metadata, "name", &fault);
+	bool fine;
+
+	json_string(metadata, "namespace", &fault);
+	json_string(labels, "kubernetes.io/service-name", &fault);
+	fine = !fault.text && name && *name;
+	free(fault.text);
+	return fine;
+}
+
 static bool upsert(const struct feed *feed, struct topo_store *store, cJSON *object)
 {
 	struct topo_report report = {0};
-	bool fine = true;
+	bool fine = says_whose_it_is(object);
 
 	name_kind(feed, object);
 	/* What was not asked for is none of ours, whoever sends it. */
-	if (topo_scope_has(&feed->scope, object))
+	if (fine && topo_scope_has(&feed->scope, object))
 		fine = topo_store_upsert(store, object, &report) == 0;
 	topo_report_fini(&report);
 	return fine;
@@ -230,7 +247,8 @@ static void feed_fini(struct feed *feed)
 /* Whether more will be known for waiting. */
 static bool feed_is_settled(const struct feed *feed)
 {
-	return feed->synced || feed->problem || !feed->reflector;
+	return feed->synced || feed->problem || !feed->reflector ||
+	       kubernetes_problem(feed->kubernetes);
 }
 
 /* --- nodes --- */
@@ -365,14 +383,11 @@ static void tell(
 	kubernetes->handlers->on_problem(kubernetes->arg, what, problem);
 }
 
-/* While the server is away that is the only problem, and told once for all. */
 static void tell_feed(struct feed *feed)
 {
 	struct kubernetes *kubernetes = feed->kubernetes;
 	char what[256];
 
-	if (!kubernetes->api || api_outage(kubernetes->api))
-		return;
 	snprintf(what, sizeof(what), "%s %s%s%s", resources[feed->scope.kind].kind,
 		feed->scope.namespace_, *feed->scope.namespace_ ? "/" : "",
 		feed->scope.name);
@@ -381,11 +396,30 @@ static void tell_feed(struct feed *feed)
 
 static const char *problem_of(const struct held *held)
 {
-	if (held->kubernetes->api && !held->slices.reflector)
-		return "more services are called than nigh watches";
-	return held->slices.problem    ? held->slices.problem
-	       : held->service.problem ? held->service.problem
-				       : held->kubernetes->problem;
+	const char *problem = kubernetes_problem(held->kubernetes);
+
+	if (!problem && !held->slices.reflector)
+		problem = "more services are called than nigh watches";
+	if (!problem)
+		problem = held->slices.problem;
+	if (!problem && held->settled && !held->slices.synced)
+		problem = "not listed yet";
+	return problem ? problem : held->service.problem;
+}
+
+/* The oldest have them; the others when one of those is released. */
+static void start_held_feeds(struct kubernetes *kubernetes)
+{
+	size_t n = 0;
+
+	list_each_safe (node, next, &kubernetes->held) {
+		struct held *held = container_of(node, struct held, node);
+
+		if (n++ == SERVICES_MAX)
+			return;
+		feed_start(&held->slices, 0);
+		feed_start(&held->service, 0);
+	}
 }
 
 static void follow_held(struct held *held, bool nodes_settled)
@@ -415,6 +449,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	tell(kubernetes, "the API server", &kubernetes->told,
 		kubernetes_problem(kubernetes));
+	start_held_feeds(kubernetes);
 	follow_nodes(kubernetes);
 	nodes_settled = nodes_are_settled(kubernetes);
 	for (size_t i = 0; i < kubernetes->n_nodes; i++)
@@ -442,12 +477,6 @@ static struct held *find_held(
 	return NULL;
 }
 
-static void held_start(struct held *held)
-{
-	feed_start(&held->slices, 0);
-	feed_start(&held->service, 0);
-}
-
 void kubernetes_hold(
 	struct kubernetes *kubernetes, const char *namespace_, const char *name)
 {
@@ -470,8 +499,6 @@ void kubernetes_hold(
 		held->name);
 	feed_init(&held->service, kubernetes, TOPO_SCOPE_SERVICE, held->namespace_,
 		held->name);
-	if (kubernetes->n_held <= SERVICES_MAX)
-		held_start(held);
 	turn_soon(kubernetes);
 }
 
@@ -500,10 +527,9 @@ void kubernetes_release(
 
 /* --- the whole --- */
 
-static void start_held_feeds(struct kubernetes *kubernetes)
+static void on_outage(void *arg)
 {
-	list_each_safe (node, next, &kubernetes->held)
-		held_start(container_of(node, struct held, node));
+	turn_soon(arg);
 }
 
 /* Tried until it works: a token may be mounted late. */
@@ -528,8 +554,7 @@ static void on_credentials(evutil_socket_t fd, short what, void *arg)
 	}
 	if (!kubernetes->node_name && cluster.token_path)
 		kubernetes->node_name = token_node_name(cluster.token_path);
-	kubernetes->api = api_create(kubernetes->base, &cluster);
-	start_held_feeds(kubernetes);
+	kubernetes->api = api_create(kubernetes->base, &cluster, on_outage, kubernetes);
 }
 
 struct kubernetes *kubernetes_create(struct event_base *base,

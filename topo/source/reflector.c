@@ -37,11 +37,15 @@
 #define PAUSE_FORGET_MS 120000
 /* A watch is told a bookmark about each minute. */
 #define WATCH_SILENCE_S 130
-/* One that ends sooner without an event is no clean end: two could spin. */
+/* One that ends sooner without anything new is no clean end: two could spin. */
 #define WATCH_SHORT_MS   1000
 #define STATUS_MAX_BYTES 4096
-/* A list that has no end is none. */
-#define PAGES_MAX 200
+/* A list that has no end is none; ten thousand endpoints are 4 MiB. */
+#define PAGES_MAX      200
+#define LIST_MAX_BYTES (64u << 20)
+/* Of a version (20 digits today) and of what names the next page: they go into a URL. */
+#define VERSION_MAX  128
+#define CONTINUE_MAX 4096
 
 #define FULL          "application/json"
 #define METADATA      "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -63,11 +67,13 @@ struct reflector {
 	struct json_split split;
 	char *version;      /* to resume from; NULL: none yet */
 	char *list_version; /* of the list that is being read */
-	char *continue_;    /* its next page, encoded */
+	char *continue_;    /* its next page */
 	bool list_is_open;  /* its items have begun */
-	bool wants_newest;  /* a list not older than version cannot be had */
-	bool relists;       /* an event said so */
-	bool had_event;
+	bool has_items;     /* and so have those of this page */
+	size_t list_bytes;
+	bool wants_newest; /* a list not older than version cannot be had */
+	bool relists;      /* an event said so */
+	bool advanced;     /* a watch has brought a new version */
 	unsigned n_pages;
 	int event_code;    /* of an ERROR event, or 0 */
 	char *status_text; /* the beginning of a body that is no success */
@@ -104,16 +110,27 @@ static const char *text_of(const cJSON *object, const char *name)
 static void close_list(struct reflector *reflector)
 {
 	reflector->n_pages = 0;
+	reflector->list_bytes = 0;
 	free(reflector->list_version);
 	free(reflector->continue_);
 	reflector->list_version = reflector->continue_ = NULL;
 	reflector->list_is_open = false;
 }
 
+static bool is_longer(const char *text, size_t max)
+{
+	return text && strlen(text) > max;
+}
+
 static bool on_list_metadata(struct reflector *reflector, const cJSON *metadata)
 {
-	set_text(&reflector->list_version, text_of(metadata, "resourceVersion"));
-	set_text(&reflector->continue_, text_of(metadata, "continue"));
+	const char *version = text_of(metadata, "resourceVersion");
+	const char *next = text_of(metadata, "continue");
+
+	if (is_longer(version, VERSION_MAX) || is_longer(next, CONTINUE_MAX))
+		return false;
+	set_text(&reflector->list_version, version);
+	set_text(&reflector->continue_, next);
 	return true;
 }
 
@@ -125,10 +142,11 @@ static bool on_list_value(void *arg, const char *key, const char *text, size_t l
 	bool fine = true;
 
 	if (!text) {
-		/* A second page goes on with the list of the first. */
+		/* A second page goes on with the list of the first. So does a second
+		 * "items": that it is empty is no reason to forget the first. */
 		if (!reflector->list_is_open)
 			reflector->handlers->on_list(reflector->arg);
-		reflector->list_is_open = true;
+		reflector->list_is_open = reflector->has_items = true;
 		return true;
 	}
 	value = cJSON_ParseWithLength(text, len);
@@ -152,6 +170,15 @@ static void on_error_event(struct reflector *reflector, const cJSON *status)
 			? (int)code->valuedouble
 			: 500;
 	set_text(&reflector->status_text, text_of(status, "message"));
+}
+
+static void note_version(struct reflector *reflector, const char *version)
+{
+	if (!version || *version == '\0' || is_longer(version, VERSION_MAX) ||
+		strcmp(version, reflector->version) == 0)
+		return;
+	set_text(&reflector->version, version);
+	reflector->advanced = true;
 }
 
 /* One {"type": …, "object": …} of a watch. */
@@ -180,10 +207,9 @@ static bool on_watch_value(void *arg, const char *key, const char *text, size_t 
 			reflector->arg, REFLECTOR_DELETE, object);
 	else
 		has_version = strcmp(type, "BOOKMARK") == 0;
-	reflector->had_event = true;
 	reflector->relists = !fine;
-	if (fine && has_version && version)
-		set_text(&reflector->version, version);
+	if (fine && has_version)
+		note_version(reflector, version);
 	cJSON_Delete(event);
 	return fine;
 }
@@ -192,6 +218,11 @@ static bool on_bytes(void *arg, int status, const char *bytes, size_t len)
 {
 	struct reflector *reflector = arg;
 
+	if (status == 200 && reflector->phase == PHASE_LIST) {
+		reflector->list_bytes += len;
+		if (reflector->list_bytes > LIST_MAX_BYTES)
+			reflector->split.fault = "a list of more than 64 MiB";
+	}
 	if (status == 200)
 		return json_split_feed(&reflector->split, bytes, len);
 	/* The beginning of a Status, for its words. */
@@ -227,7 +258,7 @@ static void call(struct reflector *reflector, char *path, const char *accept,
 	reflector->status_text = NULL;
 	reflector->status_len = 0;
 	reflector->event_code = 0;
-	reflector->relists = reflector->had_event = false;
+	reflector->relists = reflector->advanced = reflector->has_items = false;
 	json_split_fini(&reflector->split);
 	json_split_init(&reflector->split,
 		reflector->phase == PHASE_LIST ? JSON_SPLIT_LIST : JSON_SPLIT_STREAM,
@@ -319,16 +350,30 @@ static uint64_t next_pause(struct reflector *reflector, unsigned retry_after_s)
 	return reflector->pause_ms + rng_below(&reflector->rng, reflector->pause_ms);
 }
 
-static void list_is_complete(struct reflector *reflector)
+/* Whether a list, or this page of it, is whole: else it must not empty anything. */
+static bool is_whole(struct reflector *reflector, const struct api_result *result)
 {
-	if (reflector->continue_ && reflector->n_pages < PAGES_MAX) {
+	struct json_split *split = &reflector->split;
+
+	if (split->fault)
+		return false;
+	if (!result->complete || !split->ended)
+		split->fault = "it breaks off";
+	else if (!reflector->list_version || !reflector->has_items)
+		split->fault = "a list without a version or items";
+	else if (reflector->continue_ && reflector->n_pages == PAGES_MAX)
+		split->fault = "a list of too many pages";
+	return !split->fault;
+}
+
+static void page_is_complete(struct reflector *reflector)
+{
+	if (reflector->continue_) {
 		start_list(reflector);
 		return;
 	}
 	reflector->wants_newest = false;
 	set_text(&reflector->version, reflector->list_version);
-	if (!reflector->list_is_open) /* no "items" at all is none of them */
-		reflector->handlers->on_list(reflector->arg);
 	close_list(reflector);
 	reflector->handlers->on_list_end(reflector->arg);
 	say(reflector, NULL);
@@ -373,8 +418,12 @@ static void say_broken(struct reflector *reflector)
 /* What is likely to be well at once is tried again at once, but once only. */
 static uint64_t no_pause(struct reflector *reflector)
 {
-	if (clock_ms() - reflector->failed_ms <= PAUSE_MAX_MS)
+	uint64_t quiet_ms = clock_ms() - reflector->failed_ms;
+
+	if (quiet_ms <= PAUSE_MAX_MS)
 		return next_pause(reflector, 0);
+	if (quiet_ms > PAUSE_FORGET_MS)
+		reflector->pause_ms = 0;
 	reflector->failed_ms = clock_ms();
 	return 0;
 }
@@ -383,6 +432,7 @@ static uint64_t no_pause(struct reflector *reflector)
 static void after_status(struct reflector *reflector, int code, unsigned retry_after_s)
 {
 	bool is_list = reflector->phase == PHASE_LIST;
+	uint64_t pause;
 
 	/* Too old for a watch: a list tells. A list from a version that the server does
 	 * not know yet, or whose next page it has forgotten: the newest there is. */
@@ -392,13 +442,13 @@ static void after_status(struct reflector *reflector, int code, unsigned retry_a
 		return;
 	}
 	say_status(reflector, code);
-	if (code == 401) /* a new token may be there */
-		go_on_after(reflector, reflector->phase, no_pause(reflector));
-	else if (code == 400 || code == 404 || code == 422)
-		go_on_after(reflector, PHASE_LIST, next_pause(reflector, retry_after_s));
-	else
-		go_on_after(reflector, reflector->phase,
-			next_pause(reflector, retry_after_s));
+	/* A new token may be there. */
+	pause = code == 401 ? no_pause(reflector) : next_pause(reflector, retry_after_s);
+	/* A watch that is refused for good, and not for the server's load: lists, then.
+	 */
+	is_list = is_list || code == 400 || code == 404 || code == 422 ||
+		  (code != 429 && reflector->pause_ms == PAUSE_MAX_MS);
+	go_on_after(reflector, is_list ? PHASE_LIST : PHASE_WATCH, pause);
 }
 
 static void after_watch(struct reflector *reflector, const struct api_result *result)
@@ -413,8 +463,7 @@ static void after_watch(struct reflector *reflector, const struct api_result *re
 	} else {
 		/* A clean end, or the connection's: go on from the last version. */
 		go_on_after(reflector, PHASE_WATCH,
-			was_short && !reflector->had_event ? next_pause(reflector, 0)
-							   : 0);
+			was_short && !reflector->advanced ? next_pause(reflector, 0) : 0);
 	}
 }
 
@@ -423,20 +472,14 @@ static void on_end(void *arg, const struct api_result *result)
 	struct reflector *reflector = arg;
 
 	reflector->call = NULL;
-	if (result->status == 0) {
-		char problem[300];
-
-		snprintf(problem, sizeof(problem), "the API server cannot be reached: %s",
-			result->problem ? result->problem : "no answer");
-		say(reflector, problem);
+	if (result->status == 0) { /* api_outage says why, and waits */
 		go_on_after(reflector, reflector->phase, 0);
 	} else if (result->status != 200) {
 		after_status(reflector, result->status, result->retry_after_s);
 	} else if (reflector->phase == PHASE_WATCH) {
 		after_watch(reflector, result);
-	} else if (result->complete && reflector->split.ended &&
-		   reflector->list_version) {
-		list_is_complete(reflector);
+	} else if (is_whole(reflector, result)) {
+		page_is_complete(reflector);
 	} else {
 		say_broken(reflector);
 		go_on_after(reflector, PHASE_LIST, next_pause(reflector, 0));

@@ -4,6 +4,8 @@ given, and every fault that a real one will not do on demand."""
 import http.server
 import json
 import queue
+import socket
+import ssl
 import threading
 import urllib.parse
 
@@ -30,6 +32,12 @@ class Request:
     def token(self):
         return self.headers.get("Authorization", "").removeprefix("Bearer ")
 
+    @property
+    def name(self):
+        """What the selector selects: the name of the Service, Node or slices' Service."""
+        selector = self.query.get("fieldSelector") or self.query.get("labelSelector", "")
+        return selector.partition("=")[2]
+
     def selects(self, obj):
         meta = obj["metadata"]
         if obj["kind"] != RESOURCES[self.resource][0]:
@@ -37,10 +45,9 @@ class Request:
         if self.namespace and meta.get("namespace", "default") != self.namespace:
             return False
         field, label = self.query.get("fieldSelector"), self.query.get("labelSelector")
-        if field and meta["name"] != field.removeprefix("metadata.name="):
+        if field and meta["name"] != self.name:
             return False
-        return not label or meta.get("labels", {}).get(SERVICE_LABEL) == \
-            label.removeprefix(SERVICE_LABEL + "=")
+        return not label or meta.get("labels", {}).get(SERVICE_LABEL) == self.name
 
     # --- raw answers, for faults ---
 
@@ -76,7 +83,7 @@ class Request:
 
     def hang_up(self):
         self.handler.close_connection = True
-        self.handler.connection.shutdown(2)
+        self.handler.connection.shutdown(socket.SHUT_RDWR)
 
 
 def status(code, reason="Failure"):
@@ -86,6 +93,7 @@ def status(code, reason="Failure"):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, *_):
         pass
@@ -93,7 +101,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):               # pylint: disable=invalid-name
         try:
             self.server.api.serve(Request(self))
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:
             self.close_connection = True
 
 
@@ -101,44 +109,77 @@ class Listener(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def __init__(self, api, port):
+        self.api = api
+        self.open = set()
+        super().__init__(("127.0.0.1", port), Handler)
+
     def handle_error(self, request, client_address):
         pass
+
+    def get_request(self):
+        sock, addr = super().get_request()
+        if self.api.tls:            # its thread shakes hands, with the first read
+            sock = self.api.tls.wrap_socket(sock, server_side=True,
+                                            do_handshake_on_connect=False)
+        self.open.add(sock)
+        return sock, addr
+
+    def shutdown_request(self, request):
+        self.open.discard(request)
+        super().shutdown_request(request)
+
+    def cut_all(self):
+        for sock in list(self.open):
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
 
 class ApiServer:
     """intercept(request) -> True when it has answered; called before anything else."""
 
-    def __init__(self, *objects, port=0, version=100):
+    def __init__(self, *objects, port=0, version=100, tls=None):
         self.lock = threading.RLock()
         self.version = version
         self.objects = {}
+        self.history = []           # (version, object before or None, object or None)
+        self.oldest = 0             # a watch from a version before this gets a 410
+        self.page = None            # items of a list that come at once
+        self.tls = tls              # an ssl.SSLContext
         self.requests = []
         self.watches = []           # (request, queue) of those that run
         self.intercept = None
-        for obj in objects:
-            self._store(obj)
-        self._listener = Listener(("127.0.0.1", port), Handler)
-        self._listener.api = self
-        self.port = self._listener.server_address[1]
-        self._thread = threading.Thread(target=self._listener.serve_forever,
-                                        kwargs={"poll_interval": 0.02}, daemon=True)
-        self._thread.start()
+        self.port = port
+        self.apply(*objects)
+        self.restart()
 
     # --- what the test does ---
 
     def apply(self, *objects):
         for obj in objects:
             with self.lock:
-                event = "MODIFIED" if self._key(obj) in self.objects else "ADDED"
-                self._announce(event, self._store(obj))
+                before = self.objects.get(self._key(obj))
+                self.objects[self._key(obj)] = obj = self._next_version(obj)
+                self._announce(before, obj)
 
     def delete(self, *objects):
         for obj in objects:
             with self.lock:
                 gone = self.objects.pop(self._key(obj))
-                self.version += 1
-                gone["metadata"]["resourceVersion"] = str(self.version)
-                self._announce("DELETED", gone)
+                self._announce(self._next_version(gone), None)
+
+    def forget(self):
+        """What has happened so far can be listed, no longer watched."""
+        with self.lock:
+            self.oldest = self.version = self.version + 1
+            self.history.clear()
+
+    def expire(self, resource=None):
+        """The watches learn that their version is too old."""
+        self.forget()
+        self.send({"type": "ERROR", "object": status(410, "Expired")}, resource)
 
     def send(self, event, resource=None):
         """This event, raw, to every watch (of a resource)."""
@@ -165,20 +206,33 @@ class ApiServer:
                     if resource in (None, r.resource) and watch in (None, r.is_watch)
                     and namespace in (None, r.namespace)]
 
-    def kubeconfig(self, folder, **user):
+    def kubeconfig(self, folder, user=None, **cluster):
         path = folder / "kubeconfig"
+        cluster = {name.replace("_", "-"): value for name, value in cluster.items()}
         path.write_text(json.dumps({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
             "clusters": [{"name": "c", "cluster": {
-                "server": f"http://127.0.0.1:{self.port}"}}],
-            "users": [{"name": "u", "user": {"token": "secret", **user}}],
+                "server": f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}",
+                **cluster}}],
+            "users": [{"name": "u", "user": user or {"token": "secret"}}],
             "contexts": [{"name": "test", "context": {"cluster": "c", "user": "u"}}]}))
         return str(path)
 
-    def close(self):
-        self.end_watches()
+    def kill(self):
+        """No connection, and none can be made."""
         self._listener.shutdown()
         self._listener.server_close()
+        self._listener.cut_all()
+        self.end_watches()
+
+    def restart(self):
+        """On the same port, once that is known."""
+        self._listener = Listener(self, self.port)
+        self.port = self._listener.server_address[1]
+        threading.Thread(target=self._listener.serve_forever,
+                         kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    close = kill
 
     # --- what a server does ---
 
@@ -186,17 +240,26 @@ class ApiServer:
     def _key(obj):
         return obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
 
-    def _store(self, obj):
+    def _next_version(self, obj):
         obj = json.loads(json.dumps(obj))
         self.version += 1
         obj["metadata"]["resourceVersion"] = str(self.version)
-        self.objects[self._key(obj)] = obj
         return obj
 
-    def _announce(self, event, obj):
+    def _announce(self, before, obj):
+        self.history.append((self.version, before, obj))
         for request, events in self.watches:
-            if request.selects(obj):
-                events.put({"type": event, "object": obj})
+            self._tell(request, events, before, obj)
+
+    def _tell(self, request, events, before, obj):
+        was, remains = (bool(one and request.selects(one)) for one in (before, obj))
+        kind = {(True, True): "MODIFIED", (False, True): "ADDED", (True, False): "DELETED"}
+        if not was and not remains:
+            return
+        shown = obj if remains else json.loads(json.dumps(before))
+        if obj and not remains:     # it has left the selection with this change
+            shown["metadata"]["resourceVersion"] = obj["metadata"]["resourceVersion"]
+        events.put({"type": kind[was, remains], "object": shown})
 
     def serve(self, request):
         with self.lock:
@@ -216,14 +279,18 @@ class ApiServer:
 
     def list_body(self, request):
         kind, api = RESOURCES[request.resource]
+        start = int(request.query.get("continue", 0))
         with self.lock:
             items = [self._shape(request, obj) for obj in self.objects.values()
                      if request.selects(obj)]
-            version = str(self.version)
-        for item in items:          # a typed list does not say what its items are
-            item = {k: v for k, v in item.items() if k not in ("kind", "apiVersion")}
-        return {"kind": kind + "List", "apiVersion": api,
-                "metadata": {"resourceVersion": version}, "items": items}
+            meta = {"resourceVersion": str(self.version)}
+        end = start + (self.page or len(items))
+        if end < len(items):
+            meta["continue"] = str(end)
+        # a typed list does not say what its items are
+        items = [{k: v for k, v in item.items() if k not in ("kind", "apiVersion")}
+                 for item in items[start:end]]
+        return {"kind": kind + "List", "apiVersion": api, "metadata": meta, "items": items}
 
     def _list(self, request):
         request.answer(200, self.list_body(request))
@@ -232,16 +299,18 @@ class ApiServer:
         events = queue.SimpleQueue()
         since = int(request.query.get("resourceVersion") or 0)
         with self.lock:
-            for obj in sorted(self.objects.values(),
-                              key=lambda o: int(o["metadata"]["resourceVersion"])):
-                if int(obj["metadata"]["resourceVersion"]) > since and request.selects(obj):
-                    events.put({"type": "ADDED", "object": obj})
+            if since < self.oldest:
+                events.put({"type": "ERROR", "object": status(410, "Expired")})
+                events.put(None)
+            for version, before, obj in self.history:
+                if version > since:
+                    self._tell(request, events, before, obj)
             self.watches.append((request, events))
         try:
             request.begin_stream()
             while (event := events.get()) is not None:
-                if isinstance(event, dict) and event["type"] not in ("ERROR", "BOOKMARK") \
-                        and "object" in event:
+                if isinstance(event, dict) and event["type"] in (
+                        "ADDED", "MODIFIED", "DELETED"):
                     event = {**event, "object": self._shape(request, event["object"])}
                 request.chunk(event)
             request.end_stream()

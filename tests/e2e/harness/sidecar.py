@@ -26,9 +26,11 @@ REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error
 
 
 def environment(settings):
-    """The whole environment of the process: NAME=value becomes NIGH_NAME."""
+    """The whole environment of the process: NAME=value becomes NIGH_NAME, and what is
+    not all capitals stays as it is."""
     env = {"PATH": os.environ["PATH"], **SANITIZER}
-    env.update({"NIGH_" + name: str(value) for name, value in settings.items()})
+    env.update({("NIGH_" if name.isupper() else "") + name: str(value)
+                for name, value in settings.items()})
     return env
 
 
