@@ -252,14 +252,6 @@ static bool set_endpoints(struct target *target, const struct wanted *wanted)
 	return true;
 }
 
-static void set_domain_size(struct target *target, uint32_t tier)
-{
-	uint32_t first = target->tiers[tier].first, n = target->tiers[tier].n;
-
-	for (uint32_t i = first; i < first + n; i++)
-		target->endpoints[i]->domain_size = n;
-}
-
 /* Makes the endpoints of a service from what the worker's topology says now. */
 static void follow_topo(struct target *target)
 {
@@ -282,7 +274,7 @@ static void follow_topo(struct target *target)
 	for (uint32_t i = 0; port && i < port->n_tiers && i < TARGET_TIERS_MAX; i++) {
 		target->tiers[i].first = port->tiers[i].first;
 		target->tiers[i].n = port->tiers[i].n_endpoints;
-		set_domain_size(target, target->n_tiers++);
+		target->n_tiers++;
 	}
 	target->topo = topo_ref(worker->topo);
 	target->port = port;
@@ -344,7 +336,6 @@ static void host_address_known(
 	target->n_tiers = 1;
 	target->tiers[0].first = 0;
 	target->tiers[0].n = target->n_endpoints;
-	set_domain_size(target, 0);
 	target->problem = NULL;
 }
 
@@ -517,6 +508,16 @@ static struct balance *pick_in_tier(struct target *target, uint32_t tier,
 		target->tiers[tier].n, excluded, scope, now_ms, random);
 }
 
+bool target_affords_failure(const struct target *target)
+{
+	const struct worker *worker = target->worker;
+	const struct gauges *gauges = &worker->gauges;
+
+	return tally_retries_left(
+		       target->tally, worker->config->retry_budget, clock_ms()) >
+	       gauges->in_flight[target->direction] - gauges->tunnels[target->direction];
+}
+
 /* So many that have failed already a call tries before it looks into the next tier. */
 #define SECOND_CHANCES 2
 
@@ -534,7 +535,8 @@ struct endpoint *target_pick(
 
 	for (uint32_t i = 0; i < target->n_tiers && !member; i++) {
 		member = pick_in_tier(target, i, excluded, BALANCE_GOOD, now);
-		if (!member && excluded->n_items < SECOND_CHANCES)
+		if (!member && excluded->n_items < SECOND_CHANCES &&
+			target_affords_failure(target))
 			member =
 				pick_in_tier(target, i, excluded, BALANCE_REACHABLE, now);
 	}

@@ -23,7 +23,6 @@ struct endpoint {
 	struct list idle; /* struct upstream, most recently used first */
 	union address addr;
 	uint32_t n_refs;              /* connections */
-	uint32_t domain_size;         /* members of its tier */
 	uint64_t distrusted_until_ms; /* it closes kept connections without a word */
 	uint8_t proximity;
 	bool gone; /* no longer in the target: its connections are not kept */
@@ -88,6 +87,10 @@ enum target_state target_prepare(struct target *target);
  */
 struct endpoint *target_pick(
 	struct target *target, const struct balance_excluded *excluded);
+
+/* Whether a try that is likely to fail may be made: the retry budget has enough for it
+ * and for all other requests that are under way. */
+bool target_affords_failure(const struct target *target);
 
 /* Whether target_pick would find another one. */
 bool target_has_other(

@@ -24,6 +24,7 @@ struct upstream {
 	uint64_t idle_since_ms;
 	uint64_t n_written; /* bytes, before those of the current exchange */
 	bool connected;
+	bool single;  /* for one request: nobody would use it again */
 	bool reused;  /* it has carried a request before the current one */
 	bool is_last; /* the current request says close */
 	bool is_tunnel;
