@@ -283,6 +283,9 @@ void exchange_attempt_failed(struct exchange *exchange, enum attempt_failure fai
 		exclude(exchange, endpoint);
 	if (failure == ATTEMPT_CLOSED_UNSEEN || failure == ATTEMPT_DIED_REUSED)
 		endpoint_distrust(endpoint);
+	/* Whatever it closed, it closed because it ended. */
+	if (failure == ATTEMPT_NOT_CONNECTED)
+		endpoint->distrusted_until_ms = 0;
 	if (failure == ATTEMPT_NOT_CONNECTED && worker->draining &&
 		exchange->direction == INBOUND)
 		atomic_store(&worker->shared->app_refused, true);

@@ -104,8 +104,8 @@ void targets_follow_topo(struct worker *worker);
 void targets_sweep(struct worker *worker, uint64_t now_ms);
 void targets_destroy(struct worker *worker);
 
-/* A connection that it might have kept open ended; for a minute nothing that may not be
- * sent twice goes on a kept one. */
+/* A connection that it might have kept open ended; for a minute, or until it refuses a
+ * connection, nothing that may not be sent twice goes on a kept one. */
 void endpoint_distrust(struct endpoint *endpoint);
 
 void endpoint_hold(struct endpoint *endpoint);

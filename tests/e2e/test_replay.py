@@ -206,6 +206,24 @@ def test_fresh_connection_dies_and_a_post_is_lost(nigh, server, tmp_path):
         app.expect_nothing()
 
 
+@pytest.mark.parametrize("side", SIDES)
+def test_post_trusts_a_server_that_was_started_again(side, nigh, server):
+    """It closed its connections because it ended: that is no habit."""
+    stage = warm_stage(side, nigh, server())
+    stage.app.close()
+    stage.client.send(stage.bytes(request("GET")))
+    assert_local(read_response(stage.client), 503)
+    stage.app = server(port=stage.app.port)
+    conns = []
+    for _ in range(2):
+        stage.client.send(stage.bytes(request("POST", "Content-Length: 5", body="hello")))
+        assert not stage.next_request().all("Connection")
+        conns.append(stage.conn)
+        stage.conn.send(OK)
+        assert read_response(stage.client).status == 200
+    assert conns[0] is conns[1]
+
+
 def test_fresh_connections_die_and_the_next_domain_takes_a_get(nigh, server, tmp_path):
     """Who always hangs up is asked as long as there is a retry to spare, then only when
     its time aside is over."""
