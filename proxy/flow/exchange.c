@@ -215,6 +215,8 @@ static const struct retry_rule {
 		RETRY_connect_failed},
 	[ATTEMPT_TIMED_OUT] = {true, true, true, OUTCOME_connect_timeout,
 		RETRY_connect_timeout},
+	[ATTEMPT_CROWDED] = {true, false, false, OUTCOME_connect_timeout,
+		RETRY_connect_timeout},
 	[ATTEMPT_NO_RESOURCES] = {true, true, false, OUTCOME_no_resources,
 		RETRY_connect_failed},
 	[ATTEMPT_CLOSED_UNSEEN] = {true, false, false, OUTCOME_upstream_closed,
@@ -283,6 +285,8 @@ void exchange_attempt_failed(struct exchange *exchange, enum attempt_failure fai
 		exclude(exchange, endpoint);
 	if (failure == ATTEMPT_CLOSED_UNSEEN || failure == ATTEMPT_DIED_REUSED)
 		endpoint_distrust(endpoint);
+	if (rule->outcome == OUTCOME_upstream_closed) /* after it was sent */
+		exchange->fresh_only = true;
 	/* Whatever it closed, it closed because it ended. */
 	if (failure == ATTEMPT_NOT_CONNECTED)
 		endpoint->distrusted_until_ms = 0;
@@ -290,7 +294,6 @@ void exchange_attempt_failed(struct exchange *exchange, enum attempt_failure fai
 		exchange->direction == INBOUND)
 		atomic_store(&worker->shared->app_refused, true);
 	exchange->failure = rule->outcome;
-	exchange->fresh_only = true;
 	again = may_try_again(exchange, failure) &&
 		(is_free || tally_take_retry(exchange->target->tally,
 				    worker->config->retry_budget, now));
@@ -508,8 +511,15 @@ void exchange_on_upstream(struct exchange *exchange)
 
 void exchange_on_upstream_timeout(struct exchange *exchange)
 {
-	if (!exchange->upstream->connected) {
-		exchange_attempt_failed(exchange, ATTEMPT_TIMED_OUT);
+	const struct upstream *upstream = exchange->upstream;
+
+	if (!upstream->connected) {
+		/* Who answers others only has a short queue: its kept connections serve.
+		 */
+		exchange_attempt_failed(exchange,
+			exchange->endpoint->n_answers > upstream->n_answers_before
+				? ATTEMPT_CROWDED
+				: ATTEMPT_TIMED_OUT);
 		return;
 	}
 	balance_report_failure(&exchange->endpoint->balance, false, clock_ms(),

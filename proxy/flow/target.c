@@ -118,6 +118,12 @@ void endpoint_distrust(struct endpoint *endpoint)
 	endpoint->distrusted_until_ms = clock_ms() + DISTRUST_MS;
 }
 
+void endpoint_answered(struct endpoint *endpoint)
+{
+	endpoint->n_answers++;
+	balance_report_success(&endpoint->balance);
+}
+
 void endpoint_hold(struct endpoint *endpoint)
 {
 	endpoint->n_refs++;

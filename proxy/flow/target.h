@@ -27,6 +27,7 @@ struct endpoint {
 	uint8_t proximity;
 	bool gone; /* no longer in the target: its connections are not kept */
 	uint64_t n_requests;
+	uint64_t n_answers; /* responses that have begun */
 	const struct topo_endpoint
 		*topo; /* NULL when it comes from DNS; of target->topo */
 };
@@ -107,6 +108,9 @@ void targets_destroy(struct worker *worker);
 /* A connection that it might have kept open ended; for a minute, or until it refuses a
  * connection, nothing that may not be sent twice goes on a kept one. */
 void endpoint_distrust(struct endpoint *endpoint);
+
+/* A response of it has begun. */
+void endpoint_answered(struct endpoint *endpoint);
 
 void endpoint_hold(struct endpoint *endpoint);
 void endpoint_release(struct endpoint *endpoint);
