@@ -3,8 +3,8 @@
 # libraries that it is linked with, and no shell.
 FROM debian:12-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
-	gcc libc6-dev meson ninja-build pkg-config libevent-dev libcjson-dev node-llhttp \
-	libcriterion-dev
+	gcc libc6-dev meson ninja-build pkg-config libevent-dev libcjson-dev \
+	libcurl4-openssl-dev libssl-dev libyaml-dev node-llhttp libcriterion-dev
 COPY . /src
 WORKDIR /src
 RUN meson setup /build && ninja -C /build && meson test -C /build --print-errorlogs

@@ -20,14 +20,29 @@
 
 #define NAMESPACE_PATH "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
+struct bad_list {
+	struct config_errors *errs;
+	const struct option *row;
+	const char *text;
+};
+
+static void on_bad_item(const struct option_parser *parser)
+{
+	const struct bad_list *bad = parser->arg;
+
+	config_error_want(bad->errs, bad->row, bad->text, parser);
+}
+
 static void load_option(
 	struct config_loading *loading, enum config_option option, char *const *env)
 {
 	const struct option *row = &config_options[option];
 	struct config *config = loading->config;
-	struct option_parser parser = {.memory = &config->memory};
 	char *member = (char *)config + row->offset;
 	const char *text = environment_find(env, row->name, &config->memory);
+	struct bad_list bad = {loading->errs, row, text};
+	struct option_parser parser = {
+		.memory = &config->memory, .on_bad_item = on_bad_item, .arg = &bad};
 
 	if (text && option_parse(row, &parser, text, member)) {
 		config->origin[option] = CONFIG_FROM_ENVIRONMENT;

@@ -41,10 +41,29 @@ static size_t count_items(const char *text)
 	return n;
 }
 
+/* One item, up to the comma or the end. */
+static bool parse_item(const struct option_type *type, struct option_parser *parser,
+	const char *text, size_t len, void *item)
+{
+	size_t n_before = strspn(text, " \t\r\n");
+
+	n_before = n_before < len ? n_before : len;
+	text += n_before;
+	len -= n_before;
+	while (len > 0 && strchr(" \t\r\n", text[len - 1]))
+		len--;
+	parser->why = NULL;
+	parser->item = config_strndup(parser->memory, text, len);
+	if (len == 0)
+		return option_fail(parser, "an item is empty");
+	return type->parse(parser, config_strdup(parser->memory, parser->item), item);
+}
+
 static bool parse_list(const struct option_type *type, struct option_parser *parser,
 	const char *text, void *value)
 {
 	struct option_list list = {.n_items = count_items(text)};
+	struct option_parser bad = {0};
 	char *item;
 
 	if (list.n_items > type->max_items)
@@ -53,18 +72,17 @@ static bool parse_list(const struct option_type *type, struct option_parser *par
 	item = list.items;
 	for (size_t i = 0; i < list.n_items; i++, item += type->item_size) {
 		const char *end = strchrnul(text, ',');
-		const char *start = text + strspn(text, " \t\r\n");
-		size_t len = start < end ? end - start : 0;
 
-		while (len > 0 && strchr(" \t\r\n", start[len - 1]))
-			len--;
-		parser->item = config_strndup(parser->memory, start, len);
-		if (len == 0)
-			return option_fail(parser, "an item is empty");
-		if (!type->parse(
-			    parser, config_strdup(parser->memory, parser->item), item))
-			return false;
+		if (!parse_item(type, parser, text, (size_t)(end - text), item)) {
+			if (bad.item && bad.on_bad_item)
+				bad.on_bad_item(&bad);
+			bad = *parser;
+		}
 		text = end + 1;
+	}
+	if (bad.item) {
+		*parser = bad;
+		return false;
 	}
 	parser->item = NULL;
 	memcpy(value, &list, sizeof(list));

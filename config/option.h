@@ -16,6 +16,11 @@ struct option_parser {
 	struct config_memory **memory;
 	const char *why;  /* a constant text, NULL when there is nothing to add */
 	const char *item; /* the item of a list that is wrong, else NULL */
+
+	/* Several items can be wrong: called for each but the last, which is left in why
+	 * and item. May be NULL. */
+	void (*on_bad_item)(const struct option_parser *parser);
+	void *arg; /* of on_bad_item */
 };
 
 /* The limit of a list that has no reason for another: more than anyone has, and few

@@ -36,6 +36,7 @@ struct app {
 	struct drain drain;
 	struct event *signals[2];
 	uint64_t started_ms;
+	double started_at;
 };
 
 static int start_loop(struct app *app)
@@ -84,10 +85,6 @@ static void warn_of_the_future(const struct config *config)
 	if (config->service.n_items > 0)
 		log_at(LOG_WARN, NULL, "no_effect", "variable=%s why=%s", "NIGH_SERVICE",
 			"this version does not rebalance; the caps act");
-	if (config->endpoints.source == ENDPOINTS_KUBERNETES || config->kubeconfig)
-		log_at(LOG_WARN, NULL, "no_effect", "variable=%s why=%s",
-			"NIGH_ENDPOINTS",
-			"this version has no kubernetes source; names go to DNS");
 }
 
 static int start_fronts(struct app *app)
@@ -144,8 +141,6 @@ static int start_workers(struct app *app)
 static void stop_workers(struct app *app)
 {
 	for (unsigned i = 0; i < app->n_inited; i++)
-		worker_stop(&app->workers[i]);
-	for (unsigned i = 0; i < app->n_inited; i++)
 		worker_fini(&app->workers[i]);
 	free(app->workers);
 }
@@ -153,7 +148,7 @@ static void stop_workers(struct app *app)
 static int start_source(struct app *app)
 {
 	return source_start(
-		&app->source, app->base, app->config, app->workers, app->n_workers);
+		&app->source, app->base, &app->shared, app->workers, app->n_workers);
 }
 
 static void stop_source(struct app *app)
@@ -171,6 +166,13 @@ static int start_threads(struct app *app)
 			return err;
 	}
 	return 0;
+}
+
+/* Before the source: workers write to it. */
+static void stop_threads(struct app *app)
+{
+	for (unsigned i = 0; i < app->n_inited; i++)
+		worker_stop(&app->workers[i]);
 }
 
 static int start_drain(struct app *app)
@@ -211,6 +213,16 @@ static struct topo *host_topo(void *arg)
 	return ((struct app *)arg)->source.topo;
 }
 
+static uint64_t host_source_requests(void *arg)
+{
+	return source_n_requests(&((struct app *)arg)->source);
+}
+
+static bool host_look_for(void *arg, const char *service)
+{
+	return source_look_for(&((struct app *)arg)->source, service);
+}
+
 static int start_admin(struct app *app)
 {
 	struct admin_host host = {
@@ -218,11 +230,14 @@ static int start_admin(struct app *app)
 		.workers = app->workers,
 		.n_workers = app->n_workers,
 		.started_ms = app->started_ms,
+		.started_at = app->started_at,
 		.arg = app,
 		.drain_phase = host_drain_phase,
 		.drain = host_drain,
 		.source_status = host_source_status,
 		.source_age_s = host_source_age,
+		.source_requests = host_source_requests,
+		.look_for = host_look_for,
 		.topo = host_topo,
 	};
 
@@ -287,7 +302,7 @@ static const struct part {
 	{"workers", start_workers, stop_workers},
 	{"endpoints", start_source, stop_source},
 	{"drain", start_drain, stop_drain},
-	{"threads", start_threads, NULL},
+	{"threads", start_threads, stop_threads},
 	{"admin", start_admin, stop_admin},
 };
 
@@ -295,7 +310,8 @@ static const struct part {
 
 int app_run(const struct config *config)
 {
-	struct app app = {.config = config, .started_ms = clock_ms()};
+	struct app app = {
+		.config = config, .started_ms = clock_ms(), .started_at = clock_wall_s()};
 	size_t n_started = 0;
 	int err = 0, status = 1;
 

@@ -13,7 +13,7 @@
 #include "topo/explain.h"
 
 #define ADMIN_TIMEOUT_MS 5000
-#define DRAIN_POLL_US    100000
+#define POLL_US          100000
 
 static int bad_usage(const char *usage)
 {
@@ -31,15 +31,11 @@ static int explain_from_file(const struct config *config, const char *service, b
 {
 	struct explain_settings settings = {.out = stdout, .err = stderr, .json = json};
 	struct topo_policy policy;
-	char *problem;
-	struct topo *topo = source_read_once(config, config->endpoints.path, &problem);
+	struct topo *topo = source_read_once(config, config->endpoints.path, json);
 	int status;
 
-	if (!topo) {
-		fprintf(stderr, "nigh: %s\n", problem);
-		free(problem);
+	if (!topo)
 		return 2;
-	}
 	source_policy(&policy, config);
 	status = (int)explain_print(topo, &policy, service, &settings);
 	topo_unref(topo);
@@ -71,6 +67,24 @@ static int no_sidecar(const struct config *config)
 	return 1;
 }
 
+/* A service that nobody has called yet is looked for first. */
+static int ask_until_known(const struct config *config, const char *path, char **body)
+{
+	int status = 0;
+
+	for (unsigned waited_us = 0; waited_us < ADMIN_TIMEOUT_MS * 1000;
+		waited_us += POLL_US) {
+		status = admin_request(
+			&config->admin, "GET", path, ADMIN_TIMEOUT_MS, body);
+		if (status != 202)
+			break;
+		free(*body);
+		*body = NULL;
+		usleep(POLL_US);
+	}
+	return status;
+}
+
 static int explain_from_sidecar(
 	const struct config *config, const char *service, bool json)
 {
@@ -80,7 +94,7 @@ static int explain_from_sidecar(
 	encode(encoded, sizeof(encoded), service);
 	snprintf(path, sizeof(path), "/explain?service=%s&format=%s", encoded,
 		json ? "json" : "text");
-	status = admin_request(&config->admin, "GET", path, ADMIN_TIMEOUT_MS, &body);
+	status = ask_until_known(config, path, &body);
 	if (status < 0)
 		return no_sidecar(config);
 	/* What is no explanation is a complaint. */
@@ -139,7 +153,7 @@ int command_drain(const struct config *config, int argc, char **argv)
 	}
 	/* A sidecar that has gone meanwhile has drained. */
 	while (wait && !is_drained(config, &status) && status > 0)
-		usleep(DRAIN_POLL_US);
+		usleep(POLL_US);
 	return 0;
 }
 

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 
@@ -18,6 +20,9 @@
 /* When the application has stopped listening it may still make its last calls: we stay
  * until it has been quiet for this long, or has closed its connections to us. */
 #define QUIET_MS 1000
+
+/* A connection within the pod is made or refused at once. */
+#define CONNECT_US 100000
 
 #define TCP_LISTENING 0x0a
 
@@ -41,6 +46,14 @@ static bool line_matches(const char *line, const char *ip, uint16_t port)
 	return strcmp(local, loopback4) == 0;
 }
 
+static bool is_connection(const char *line)
+{
+	unsigned state;
+
+	return sscanf(line, " %*u: %*[0-9A-F]:%*4x %*[0-9A-F]:%*4x %2x", &state) == 1 &&
+	       state != TCP_LISTENING;
+}
+
 static bool table_has_listener(
 	const char *path, const char *ip, uint16_t port, bool *known)
 {
@@ -51,39 +64,84 @@ static bool table_has_listener(
 	if (!file)
 		return false;
 	*known = true;
-	while (!found && fgets(line, sizeof(line), file))
+	/* Listeners come first; thousands of connections may follow. */
+	while (!found && fgets(line, sizeof(line), file) && !is_connection(line))
 		found = line_matches(line, ip, port);
 	fclose(file);
 	return found;
 }
 
+static const char *app_ip(const struct front *front)
+{
+	return strcmp(front->host, "localhost") == 0 ? "127.0.0.1" : front->host;
+}
+
 /*
  * Whether the application behind the front still accepts. The pod shares one network
  * namespace, so the kernel's table tells without a connection that the application would
- * have to serve. Where it cannot tell, refused requests will (shared->app_refused).
+ * have to serve. Where it cannot tell, refused requests will (front->app_refused).
  */
 static bool app_listens(const struct front *front)
 {
-	const char *ip =
-		strcmp(front->host, "localhost") == 0 ? "127.0.0.1" : front->host;
+	const char *ip = app_ip(front);
 	bool known = false, found;
 	union address addr;
 
-	if (!address_parse(ip, front->port, &addr) || !address_is_loopback(&addr))
+	if (!address_parse(ip, front->port, &addr) ||
+		!(address_is_loopback(&addr) || address_is_local(&addr)))
 		return true;
 	found = table_has_listener("/proc/net/tcp", ip, front->port, &known) ||
 		table_has_listener("/proc/net/tcp6", ip, front->port, &known);
 	return found || !known;
 }
 
-/* Any of several: the drain is over when none of them listens. */
-static bool any_app_listens(const struct drain *drain)
+static bool app_refuses(const struct front *front)
+{
+	static const struct timeval patience = {0, CONNECT_US};
+	union address addr;
+	bool refused;
+	int fd;
+
+	if (!address_parse(app_ip(front), front->port, &addr))
+		return false;
+	fd = socket(addr.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	refused = connect(fd, &addr.sa, address_len(&addr)) != 0 && errno == ECONNREFUSED;
+	close(fd);
+	return refused;
+}
+
+/*
+ * Where the table shows nobody, the application may have stopped before we were asked to,
+ * or the kernel may not show it (some sandboxes do not). One connection tells which.
+ */
+static bool table_tells(const struct drain *drain)
+{
+	for (size_t i = 0; i < drain->shared->n_fronts; i++) {
+		const struct front *front = &drain->shared->fronts[i];
+
+		if (front->direction == INBOUND && !app_listens(front) &&
+			!app_refuses(front))
+			return false;
+	}
+	return true;
+}
+
+static bool app_is_gone(const struct drain *drain, const struct front *front)
+{
+	return drain->table_tells && !app_listens(front);
+}
+
+/* Of several ports, the last. */
+static bool all_apps_are_gone(const struct drain *drain)
 {
 	for (size_t i = 0; i < drain->shared->n_fronts; i++)
 		if (drain->shared->fronts[i].direction == INBOUND &&
-			app_listens(&drain->shared->fronts[i]))
-			return true;
-	return false;
+			!app_is_gone(drain, &drain->shared->fronts[i]))
+			return false;
+	return true;
 }
 
 static bool has_front(const struct drain *drain, enum direction direction)
@@ -100,10 +158,9 @@ static void on_begin(struct worker *worker, void *arg)
 	drain_begin(worker);
 }
 
-static void on_close_doors(struct worker *worker, void *arg)
+static void on_close_door(struct worker *worker, void *arg)
 {
-	(void)arg;
-	drain_close_doors(worker);
+	drain_close_door(worker, arg);
 }
 
 static void on_status(struct worker *worker, void *arg)
@@ -152,23 +209,42 @@ static void cut_off(struct drain *drain, const char *why)
 	end(drain, n_cut > 0 ? 1 : 0);
 }
 
+static const char *why_close(const struct drain *drain, const struct front *front)
+{
+	if (clock_ms() - drain->began_ms >= drain->shared->config->drain_delay_ms)
+		return "the delay is over";
+	if (atomic_load(&front->app_refused))
+		return "the application refuses connections";
+	if (app_is_gone(drain, front))
+		return "the application has stopped listening";
+	return NULL;
+}
+
+/* Each for itself: an application may close one port long before another. */
 static void close_doors_when_due(struct drain *drain)
 {
-	uint64_t delay_ms = drain->shared->config->drain_delay_ms;
-	const char *why = NULL;
+	const char *last = "nothing inbound";
+	size_t n_open = 0;
 
-	if (!has_front(drain, INBOUND))
-		why = "nothing inbound";
-	else if (atomic_load(&drain->shared->app_refused))
-		why = "the application refuses connections";
-	else if (drain->app_was_listening && !any_app_listens(drain))
-		why = "the application has stopped listening";
-	else if (clock_ms() - drain->began_ms >= delay_ms)
-		why = "the delay is over";
-	if (!why)
-		return;
-	ask_all(drain, on_close_doors, NULL);
-	enter(drain, DRAIN_FINISHING, why);
+	for (size_t i = 0; i < drain->shared->n_fronts; i++) {
+		struct front *front = &drain->shared->fronts[i];
+		const char *why = NULL;
+
+		if (front->direction != INBOUND || atomic_load(&front->closed))
+			continue;
+		why = why_close(drain, front);
+		if (!why) {
+			n_open++;
+			continue;
+		}
+		atomic_store(&front->closed, true);
+		ask_all(drain, on_close_door, front);
+		log_at(LOG_INFO, NULL, "closed", "side=%s host=%s port=%u why=%s",
+			front->side, front->host, (unsigned)front->port, why);
+		last = why;
+	}
+	if (n_open == 0)
+		enter(drain, DRAIN_FINISHING, last);
 }
 
 static bool outbound_is_over(struct drain *drain, const struct drain_status *status)
@@ -181,7 +257,7 @@ static bool outbound_is_over(struct drain *drain, const struct drain_status *sta
 	}
 	/* With nothing outbound there is nobody to stay for. */
 	if (has_front(drain, INBOUND) && has_front(drain, OUTBOUND) &&
-		any_app_listens(drain))
+		!all_apps_are_gone(drain))
 		return false;
 	if (drain->quiet_since_ms == 0)
 		drain->quiet_since_ms = now;
@@ -238,7 +314,7 @@ void drain_start(struct drain *drain)
 	if (drain->phase != DRAIN_SERVING)
 		return;
 	drain->began_ms = clock_ms();
-	drain->app_was_listening = has_front(drain, INBOUND) && any_app_listens(drain);
+	drain->table_tells = table_tells(drain);
 	enter(drain, DRAIN_DELAY, "asked to");
 	ask_all(drain, on_begin, NULL);
 	event_add(drain->tick, &interval);

@@ -19,7 +19,7 @@ struct drain {
 	unsigned n_workers;
 	enum drain_phase phase;
 	bool terminating; /* SIGTERM has come */
-	bool app_was_listening;
+	bool table_tells; /* whether the application listens */
 	uint64_t began_ms, terminated_ms;
 	uint64_t quiet_since_ms; /* no outbound request in flight; 0 when there is one */
 	int exit_status;

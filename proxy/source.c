@@ -5,9 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <event2/event.h>
+
 #include "base/clock.h"
 #include "base/log.h"
+#include "topo/source/cluster.h"
 #include "topo/source/file.h"
+#include "topo/source/kubernetes.h"
 #include "topo/store.h"
 
 void source_policy(struct topo_policy *policy, const struct config *config)
@@ -20,12 +24,17 @@ void source_policy(struct topo_policy *policy, const struct config *config)
 	};
 }
 
-static struct topo *build(const struct topo_store *store, const struct config *config)
+/* After a snapshot that took so long to make, this many times as long until the next: a
+ * large service that changes all the time may take a fifth of the main thread's time. */
+#define PUBLISH_REST 4
+
+static struct topo *build(const struct topo_store *store, const struct config *config,
+	const char *node_name)
 {
 	size_t n = config->node_labels.n_items;
 	struct topo_label *labels = calloc(n + 1, sizeof(*labels));
 	struct topo_self self = {
-		.node_name = config->node_name,
+		.node_name = node_name,
 		.zone = config->zone,
 		.region = config->region,
 		.labels = labels,
@@ -48,13 +57,20 @@ static struct topo *build(const struct topo_store *store, const struct config *c
 
 static void publish(struct source *source)
 {
-	struct topo *topo = build(source->store, source->config);
+	const struct config *config = source->config;
+	const char *node_name = source->kubernetes
+					? kubernetes_node_name(source->kubernetes)
+					: config->node_name;
+	uint64_t began_ms = clock_ms();
+	struct topo *topo = build(source->store, config, node_name);
 
 	for (unsigned i = 0; i < source->n_workers; i++)
 		worker_set_topo(&source->workers[i], topo_ref(topo));
 	topo_unref(source->topo);
 	source->topo = topo;
 	source->updated_ms = clock_ms();
+	source->publish_from_ms =
+		source->updated_ms + PUBLISH_REST * (source->updated_ms - began_ms);
 }
 
 static void report_problem(struct source *source, const char *problem)
@@ -96,64 +112,257 @@ static void on_fault(void *arg, const char *message)
 	report_problem(arg, message);
 }
 
-int source_start(struct source *source, struct event_base *base,
-	const struct config *config, struct worker *workers, unsigned n_workers)
+static void on_publish(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	publish(arg);
+}
+
+static void on_store_change(void *arg)
+{
+	struct source *source = arg;
+	uint64_t now = clock_ms();
+	uint64_t ms = source->publish_from_ms > now ? source->publish_from_ms - now : 0;
+	struct timeval after = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
+
+	if (!event_pending(source->publishing, EV_TIMEOUT, NULL))
+		event_add(source->publishing, &after);
+}
+
+static void on_problem(void *arg, const char *what, const char *problem)
+{
+	(void)arg;
+	if (problem)
+		log_at(LOG_WARN, NULL, "discovery_problem", "what=%s error=%s", what,
+			problem);
+	else
+		log_at(LOG_INFO, NULL, "discovery_well", "what=%s", what);
+}
+
+/* What a worker asks for comes by mail: it runs on a thread of its own. */
+struct ask {
+	struct letter letter;
+	bool holds;
+	struct topo_name name;
+};
+
+static void open_ask(struct letter *letter, void *owner)
+{
+	struct ask *ask = container_of(letter, struct ask, letter);
+	struct source *source = owner;
+
+	(ask->holds ? kubernetes_hold : kubernetes_release)(
+		source->kubernetes, ask->name.namespace_, ask->name.name);
+	free(ask);
+}
+
+static void post(void *arg, bool holds, const char *namespace_, const char *name)
+{
+	struct source *source = arg;
+	struct ask *ask = calloc(1, sizeof(*ask));
+
+	if (!ask)
+		abort(); /* a hold without its release would never end */
+	ask->letter.open = open_ask;
+	ask->holds = holds;
+	snprintf(ask->name.namespace_, sizeof(ask->name.namespace_), "%s", namespace_);
+	snprintf(ask->name.name, sizeof(ask->name.name), "%s", name);
+	mailbox_post(&source->mailbox, &ask->letter);
+}
+
+static void on_hold(void *arg, const char *namespace_, const char *name)
+{
+	post(arg, true, namespace_, name);
+}
+
+static void on_release(void *arg, const char *namespace_, const char *name)
+{
+	post(arg, false, namespace_, name);
+}
+
+static void hold_routes(struct source *source)
+{
+	for (size_t i = 0; i < source->shared->n_fronts; i++) {
+		const struct front *front = &source->shared->fronts[i];
+
+		if (front->service)
+			kubernetes_hold(
+				source->kubernetes, front->namespace_, front->service);
+	}
+}
+
+static int start_kubernetes(struct source *source, struct event_base *base)
+{
+	static const struct kubernetes_handlers handlers = {on_store_change, on_problem};
+	struct kubernetes_settings settings = {
+		source->config->kubeconfig, source->config->node_name, &source->policy};
+	int err = mailbox_init(&source->mailbox, base, source);
+
+	if (err != 0)
+		return err;
+	source->publishing = event_new(base, -1, 0, on_publish, source);
+	if (!source->publishing)
+		return -ENOMEM;
+	source->kubernetes =
+		kubernetes_create(base, &settings, source->store, &handlers, source);
+	source->discovery = (struct discovery){on_hold, on_release, source};
+	source->shared->discovery = &source->discovery;
+	hold_routes(source);
+	publish(source); /* of nothing yet */
+	source->updated_ms = 0;
+	return 0;
+}
+
+static bool is_kubernetes(const struct config *config)
+{
+	return config->endpoints.source == ENDPOINTS_KUBERNETES ||
+	       (config->endpoints.source == ENDPOINTS_AUTO &&
+		       (config->kubeconfig || cluster_is_near()));
+}
+
+static int start_file(struct source *source, struct event_base *base)
 {
 	static const struct file_source_handlers handlers = {on_content, on_fault};
 
-	*source = (struct source){
-		.config = config, .workers = workers, .n_workers = n_workers};
-	source_policy(&source->policy, config);
-	if (config->endpoints.source != ENDPOINTS_FILE) {
-		log_at(LOG_INFO, NULL, "no_endpoints_source", "status=%s",
-			source_status(source));
-		return 0;
-	}
-	source->store = topo_store_create();
-	source->file = file_source_start(base, config->endpoints.path, &handlers, source);
+	source->file = file_source_start(
+		base, source->config->endpoints.path, &handlers, source);
 	return source->file ? 0 : -errno;
+}
+
+int source_start(struct source *source, struct event_base *base, struct shared *shared,
+	struct worker *workers, unsigned n_workers)
+{
+	const struct config *config = shared->config;
+
+	*source = (struct source){.config = config,
+		.shared = shared,
+		.workers = workers,
+		.n_workers = n_workers};
+	source_policy(&source->policy, config);
+	if (is_kubernetes(config) || config->endpoints.source == ENDPOINTS_FILE)
+		source->store = topo_store_create();
+	if (is_kubernetes(config))
+		return start_kubernetes(source, base);
+	if (config->endpoints.source == ENDPOINTS_FILE)
+		return start_file(source, base);
+	log_at(LOG_INFO, NULL, "no_endpoints_source", "status=%s", source_status(source));
+	return 0;
 }
 
 void source_stop(struct source *source)
 {
 	file_source_cancel(source->file);
-	if (source->store)
-		topo_store_destroy(source->store);
+	if (source->shared)
+		source->shared->discovery = NULL;
+	if (source->kubernetes)
+		mailbox_open(&source->mailbox);
+	mailbox_fini(&source->mailbox);
+	kubernetes_destroy(source->kubernetes);
+	if (source->publishing)
+		event_free(source->publishing);
+	topo_store_destroy(source->store);
 	topo_unref(source->topo);
+	free(source->explained);
 	*source = (struct source){0};
 }
 
-const char *source_status(const struct source *source)
+uint64_t source_n_requests(const struct source *source)
 {
-	if (source->problem[0])
-		return source->problem;
-	switch (source->config->endpoints.source) {
-	case ENDPOINTS_FILE:
-		return source->topo ? "from the file" : "the file was not read yet";
-	case ENDPOINTS_KUBERNETES:
-		return "this version has no kubernetes source yet; names go to DNS";
-	default:
-		return "names go to DNS";
-	}
+	return source->kubernetes ? kubernetes_n_requests(source->kubernetes) : 0;
 }
 
-struct topo *source_read_once(
-	const struct config *config, const char *path, char **problem)
+bool source_look_for(struct source *source, const char *service)
+{
+	const struct topo_watch *watch;
+	struct topo_name name;
+
+	if (!source->kubernetes ||
+		!topo_parse_host(service, strcspn(service, ":"), &source->policy, &name))
+		return false;
+	watch = topo_find_watch(source->topo, name.namespace_, name.name);
+	if (watch)
+		return !watch->settled;
+	if (source->explained)
+		kubernetes_release(source->kubernetes, source->explained->namespace_,
+			source->explained->name);
+	else
+		source->explained = malloc(sizeof(*source->explained));
+	if (!source->explained)
+		return false;
+	*source->explained = name;
+	kubernetes_hold(source->kubernetes, name.namespace_, name.name);
+	return true;
+}
+
+/* The first service that something is in the way of, rather one of our own namespace:
+ * names of the world outside look like services of other ones. */
+static const struct topo_watch *failing_watch(const struct source *source)
+{
+	const struct topo_watch *found = NULL;
+
+	for (size_t i = 0; i < topo_n_watches(source->topo); i++) {
+		const struct topo_watch *watch = topo_watch_at(source->topo, i);
+		bool is_ours = strcmp(watch->namespace_, source->config->namespace_) == 0;
+
+		if (watch->problem && is_ours)
+			return watch;
+		if (watch->problem && !found)
+			found = watch;
+	}
+	return found;
+}
+
+static const char *kubernetes_status(struct source *source)
+{
+	const char *problem = kubernetes_problem(source->kubernetes);
+	const struct topo_watch *watch = problem ? NULL : failing_watch(source);
+
+	if (problem)
+		snprintf(source->problem, sizeof(source->problem),
+			"not near: %s (what is known stays in use, other names go to "
+			"DNS)",
+			problem);
+	else if (watch)
+		snprintf(source->problem, sizeof(source->problem),
+			"from the Kubernetes API, but %s/%s: %s", watch->namespace_,
+			watch->name, watch->problem);
+	else
+		return "from the Kubernetes API";
+	return source->problem;
+}
+
+const char *source_status(struct source *source)
+{
+	if (source->kubernetes)
+		return kubernetes_status(source);
+	if (source->problem[0])
+		return source->problem;
+	if (source->config->endpoints.source == ENDPOINTS_FILE)
+		return source->topo ? "from the file" : "the file was not read yet";
+	return "names go to DNS";
+}
+
+struct topo *source_read_once(const struct config *config, const char *path, bool quiet)
 {
 	struct topo_store *store;
 	struct topo_report report = {0};
 	struct topo *topo = NULL;
-	char *data;
 	size_t len;
+	char *data, *problem = file_source_read(path, &data, &len);
 
-	*problem = file_source_read(path, &data, &len);
-	if (*problem)
+	if (problem) {
+		fprintf(stderr, "nigh: %s\n", problem);
+		free(problem);
 		return NULL;
+	}
 	store = topo_store_create();
 	if (topo_store_load(store, data, len, &report) == 0)
-		topo = build(store, config);
+		topo = build(store, config, config->node_name);
 	else
-		*problem = strdup(report.error);
+		fprintf(stderr, "nigh: %s\n", report.error);
+	for (size_t i = 0; i < report.n_warnings && topo && !quiet; i++)
+		fprintf(stderr, "nigh: skipped: %s\n", report.warnings[i]);
 	topo_report_fini(&report);
 	topo_store_destroy(store);
 	free(data);

@@ -85,18 +85,18 @@ static void fill_endpoint(struct build *build, const struct select_candidate *ca
 }
 
 /* Lay down the candidates of one tier behind those that are there; how many. */
-static uint32_t append_tier(struct build *build, const struct union_group *group,
-	int tier, struct topo_endpoint *endpoints, uint32_t first)
+static uint32_t append_tier(
+	struct build *build, int tier, struct topo_endpoint *endpoints, uint32_t first)
 {
 	const struct union_set *collection = &build->endpoints;
-	int other = group->family == AF_INET ? AF_INET6 : AF_INET;
+	int other = collection->family == AF_INET ? AF_INET6 : AF_INET;
 	uint32_t n_added = 0;
 	for (size_t i = 0; i < collection->n_candidates; i++) {
 		const struct select_candidate *candidate = &collection->candidates[i];
 		if (candidate->tier != tier)
 			continue;
 		fill_endpoint(build, candidate,
-			candidate->other_family ? other : group->family,
+			candidate->other_family ? other : collection->family,
 			&endpoints[first + n_added++]);
 	}
 	return n_added;
@@ -121,11 +121,10 @@ static void build_port(struct build *build, const struct union_group *group,
 	for (size_t i = 0; i < result.n_tiers; i++) {
 		tiers[i].domain = result.domains[i];
 		tiers[i].first = n_done;
-		tiers[i].n_endpoints =
-			append_tier(build, group, (int)i, endpoints, n_done);
+		tiers[i].n_endpoints = append_tier(build, (int)i, endpoints, n_done);
 		n_done += tiers[i].n_endpoints;
 	}
-	n_done += append_tier(build, group, TOPO_TIER_NEVER, endpoints, n_done);
+	n_done += append_tier(build, TOPO_TIER_NEVER, endpoints, n_done);
 	*out = (struct topo_port){
 		.name = intern_string(&build->strings, port->name),
 		.target = union_common_port(collection),
@@ -178,20 +177,6 @@ static struct record_port *list_ports(const struct union_group *group, size_t *n
 	return ports;
 }
 
-/* The family that the service is reached by: the first that its Service object names,
- * else IPv4, unless there are slices of the other one only. */
-static int choose_family(const struct union_group *group)
-{
-	int first = group->service && group->service->first_family
-			    ? group->service->first_family
-			    : AF_INET;
-	for (size_t i = 0; i < group->n_slices; i++) {
-		if (group->slices[i]->family == first)
-			return first;
-	}
-	return group->n_slices ? group->slices[0]->family : first;
-}
-
 static bool is_headless(const struct union_group *group)
 {
 	if (group->service)
@@ -207,10 +192,12 @@ static void build_service(struct build *build, struct union_group *group)
 {
 	struct topo *topo = build->topo;
 	size_t n_ports;
-	if (group->service && group->service->foreign)
+	/* A Service whose slices are not known is not one without endpoints. */
+	const struct topo_watch *watch =
+		topo_find_watch(topo, group->namespace_, group->name);
+	if ((group->service && group->service->foreign) || (watch && !watch->has_slices))
 		return;
 	group->headless = is_headless(group);
-	group->family = choose_family(group);
 	struct record_port *ports = list_ports(group, &n_ports);
 	struct topo_port *out = arena_alloc(&topo->arena, n_ports, sizeof(*out));
 	for (size_t i = 0; i < n_ports; i++)
@@ -300,6 +287,20 @@ static void build_services(struct build *build)
 	free(sorted);
 }
 
+static void copy_watches(struct topo *topo, const struct topo_store *store)
+{
+	struct record *const *records = topo_store_watches(store, &topo->n_watches);
+	topo->watches =
+		arena_alloc(&topo->arena, topo->n_watches, sizeof(*topo->watches));
+	for (size_t i = 0; i < topo->n_watches; i++) {
+		struct topo_watch *out = &topo->watches[i];
+		*out = ((const struct record_watch *)records[i])->watch;
+		out->namespace_ = arena_strdup(&topo->arena, out->namespace_);
+		out->name = arena_strdup(&topo->arena, out->name);
+		out->problem = arena_strdup(&topo->arena, out->problem);
+	}
+}
+
 struct topo *topo_build(const struct topo_store *store, const struct topo_self *self,
 	const struct topo_policy *policy)
 {
@@ -309,6 +310,7 @@ struct topo *topo_build(const struct topo_store *store, const struct topo_self *
 	struct build build = {.topo = topo, .store = store, .policy = policy};
 	build.strings.arena = &topo->arena;
 	topo->place = place_resolve(self, store, &topo->arena);
+	copy_watches(topo, store);
 	build_services(&build);
 	build_index(topo);
 	intern_fini(&build.strings);

@@ -14,6 +14,9 @@
 /* Longer names are no service names: two labels, "svc" and a domain of 255 bytes. */
 #define ARGUMENT_MAX_BYTES 512
 
+/* Of a port's name, which is a DNS label. */
+#define PORT_NAME_MAX_BYTES 63
+
 /* Edit distance, bounded by the length of service names; for suggestions only. */
 static size_t distance(const char *a, const char *b)
 {
@@ -184,6 +187,26 @@ static void print_text(
 		print_table(out, port);
 }
 
+static bool is_number(const char *text)
+{
+	return text[strspn(text, "0123456789")] == '\0';
+}
+
+/* A number, or what a name of a port may consist of. */
+static bool is_port(const char *text)
+{
+	size_t len = strlen(text);
+	if (is_number(text))
+		return len > 0 && strtoul(text, NULL, 10) - 1 < UINT16_MAX;
+	for (size_t i = 0; i < len; i++) {
+		char c = text[i];
+		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
+			!(c >= '0' && c <= '9') && (c != '-' || i == 0))
+			return false;
+	}
+	return len <= PORT_NAME_MAX_BYTES;
+}
+
 /* NAMESPACE/NAME, as the JSON prints it, or a host name. */
 static bool parse_service(
 	const char *text, const struct topo_policy *policy, struct topo_name *out)
@@ -210,7 +233,10 @@ static enum explain_result print_nothing(const struct explain_settings *settings
 	snprintf(full_name, sizeof(full_name), "%s/%s", name->namespace_, name->name);
 	cJSON *object = cJSON_CreateObject();
 	add_text(object, "service", full_name);
-	add_text(object, "port", port_text);
+	if (port_text && is_number(port_text))
+		cJSON_AddNumberToObject(object, "port", atoi(port_text));
+	else
+		add_text(object, "port", port_text);
 	add_text(object, "mode", topo_mode_name(TOPO_MODE_NONE));
 	add_text(object, "domain", NULL);
 	add_text(object, "reason", problem);
@@ -285,11 +311,13 @@ enum explain_result explain_print(const struct topo *topo,
 	const struct topo_service *service;
 
 	snprintf(text, sizeof(text), "%.*s", (int)n_host, argument);
-	if (n_host >= sizeof(text) || (port_text && !*port_text) ||
+	if (n_host >= sizeof(text) || (port_text && !is_port(port_text)) ||
 		!parse_service(text, policy, &name)) {
 		fprintf(settings->err, "'%s' is no SERVICE[:PORT]\n", argument);
 		return EXPLAIN_USAGE;
 	}
+	if (!topo)
+		return print_nothing(settings, &name, port_text, settings->no_topo);
 	service = topo_find(topo, name.namespace_, name.name);
 	return service ? explain_service(service, &name, port_text, settings)
 		       : explain_unknown(topo, &name, port_text, settings);

@@ -18,17 +18,19 @@ struct topo_service;
 enum explain_result {
 	EXPLAIN_CHOSEN = 0, /* at least one endpoint may be used */
 	EXPLAIN_NONE = 1,   /* none, or there is no such service or port */
-	EXPLAIN_USAGE = 2, /* no service name, or one with several ports and none named */
+	EXPLAIN_USAGE = 2,  /* no such form, or several ports and none named */
 };
 
 struct explain_settings {
 	FILE *out;
 	FILE *err; /* one message when there is nothing to print on out */
 	bool json;
+	const char *no_topo; /* the message when there is no snapshot to look into */
 };
 
 /* Explain SERVICE[:PORT], where SERVICE is a host name as applications use it, or
- * NAMESPACE/NAME. Without a port: the only one, else port 80. */
+ * NAMESPACE/NAME. Without a port: the only one, else port 80. The snapshot may be NULL.
+ */
 enum explain_result explain_print(const struct topo *topo,
 	const struct topo_policy *policy, const char *argument,
 	const struct explain_settings *settings);

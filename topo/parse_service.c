@@ -18,8 +18,9 @@ static struct name_list copy_keys(struct parse *parse, const struct topo_keys *k
 
 /*
  * The service's own topology keys: the field of the old API, or else the annotation. The
- * field is forbidden together with externalTrafficPolicy: Local; the annotation is ours
- * and concerns only calls from inside, which that policy does not.
+ * field is forbidden together with externalTrafficPolicy: Local, and has no effect on a
+ * headless service; the annotation is ours and concerns only calls from inside, which
+ * that policy does not.
  */
 static void parse_keys(struct parse *parse, const cJSON *spec, const cJSON *annotations,
 	struct record_service *out)
@@ -28,7 +29,7 @@ static void parse_keys(struct parse *parse, const cJSON *spec, const cJSON *anno
 	const char *annotation =
 		json_string(annotations, "nigh/topology-keys", &parse->fault);
 	const char *external = json_string(spec, "externalTrafficPolicy", &parse->fault);
-	bool has_field = cJSON_GetArraySize(field) > 0;
+	bool has_field = cJSON_GetArraySize(field) > 0 && !out->headless;
 	char *text = has_field ? cJSON_PrintUnformatted(field) : NULL;
 	struct topo_keys keys = {0};
 	char *error = NULL;

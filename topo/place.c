@@ -80,7 +80,7 @@ struct place place_resolve(
 		add_known(&place, arena, TOPO_LABEL_HOSTNAME, own->node);
 		add_known(&place, arena, TOPO_LABEL_ZONE, own->zone);
 		for (size_t i = 0; i < own->topology.n_items; i++)
-			add_label(&place, arena, own->topology.items[i].key,
+			add_known(&place, arena, own->topology.items[i].key,
 				own->topology.items[i].value);
 	}
 	place.node = label_map_find(&place.labels, TOPO_LABEL_HOSTNAME);

@@ -19,6 +19,7 @@ struct census {
 	size_t n_ready;
 	size_t n_serving; /* while terminating */
 	size_t n_ready_local;
+	size_t n_serving_hinted; /* of those, with any hint */
 	size_t n_hinted;         /* ready ones with any hint */
 	size_t n_with_zone_hint; /* all of these are ready ones */
 	size_t n_with_node_hint;

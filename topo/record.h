@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "topo/arena.h"
+#include "topo/store.h"
 #include "topo/topo.h"
 
 struct cJSON;
@@ -87,6 +88,11 @@ struct record_node {
 	struct label_map labels;
 };
 
+struct record_watch {
+	struct record head;
+	struct topo_watch watch;
+};
+
 /* What the items of a typed list (ServiceList …) leave out; NULL for anything else. */
 struct record_defaults {
 	const char *kind;
@@ -124,6 +130,10 @@ struct record *const *topo_store_records(
 /* NULL when there is none. */
 const struct record *topo_store_find(const struct topo_store *store,
 	enum record_kind kind, const char *namespace_, const char *name);
+
+/* The watches, in the order of record_compare. */
+struct record *const *topo_store_watches(
+	const struct topo_store *store, size_t *n_watches);
 
 /* Add a warning to the report, or count it when there are enough. */
 __attribute__((format(printf, 2, 3))) void report_warn(

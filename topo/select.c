@@ -78,6 +78,13 @@ static void count_ready(const struct place *place, const struct record_endpoint 
 		census->without_zone_hint = endpoint;
 }
 
+static void count_serving(const struct record_endpoint *endpoint, struct census *census)
+{
+	census->n_serving++;
+	census->n_serving_hinted +=
+		endpoint->zone_hints.n_items > 0 || endpoint->node_hints.n_items > 0;
+}
+
 static struct census take_census(const struct place *place,
 	const struct select_candidate *candidates, size_t n_candidates)
 {
@@ -89,7 +96,8 @@ static struct census take_census(const struct place *place,
 		census.n_all++;
 		if (select_state(endpoint) == TOPO_READY)
 			count_ready(place, endpoint, &census);
-		census.n_serving += select_state(endpoint) == TOPO_SERVING;
+		if (select_state(endpoint) == TOPO_SERVING)
+			count_serving(endpoint, &census);
 	}
 	return census;
 }
@@ -98,13 +106,15 @@ static enum topo_mode choose_mode(
 	const struct select_input *input, const struct census *census)
 {
 	const struct record_service *service = input->service;
+	size_t n_hinted =
+		census->n_ready > 0 ? census->n_hinted : census->n_serving_hinted;
 	if (service && service->local)
 		return TOPO_MODE_LOCAL;
 	if (service && service->keys.n_items > 0)
 		return TOPO_MODE_KEYS;
 	if (!input->headless && service && service->distribution)
 		return TOPO_MODE_DISTRIBUTION;
-	if (!input->headless && census->n_hinted > 0)
+	if (!input->headless && n_hinted > 0)
 		return TOPO_MODE_HINTS;
 	return input->policy->n_keys > 0 ? TOPO_MODE_DEFAULT_KEYS : TOPO_MODE_NONE;
 }

@@ -14,11 +14,13 @@
  *
  * When nothing is ready (with Local: nothing on our node), those that still serve while
  * they terminate take the place of the ready ones; not with the service's own topology
- * keys, which never had that. Default keys go on choosing among them.
+ * keys, which never had that. Their hints show that hints are the mode but choose none of
+ * them; default keys go on choosing.
  *
  * Where Kubernetes says nothing, or says it of something that we are not:
- * - A headless service has no internalTrafficPolicy and its hints are not used, as in
- *   kube-proxy; topology keys do apply, because we route by name and not by address.
+ * - On a headless service what Kubernetes has (internalTrafficPolicy, spec.topologyKeys,
+ *   hints) is without effect, as with kube-proxy; what is ours (the annotation, default
+ *   keys) applies, because we route by name and not by address.
  * - The annotation topology-mode is not read, as kube-proxy reads it no more.
  * - Invalid topology keys are ignored, and the reason says so.
  * - Keys other than hostname and zone are looked up in the Node objects that we have.

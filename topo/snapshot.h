@@ -6,6 +6,7 @@
 
 #include "topo/arena.h"
 #include "topo/place.h"
+#include "topo/store.h"
 #include "topo/topo.h"
 
 struct topo {
@@ -14,6 +15,8 @@ struct topo {
 	struct place place;
 	struct topo_service *services;
 	size_t n_services;
+	struct topo_watch *watches; /* by namespace, then name */
+	size_t n_watches;
 	/* Open addressing by hash of namespace and name; the values are index + 1. */
 	uint32_t *slots;
 	size_t n_slots; /* a power of two, at least twice n_services */

@@ -26,6 +26,8 @@ struct table {
 
 struct topo_store {
 	struct table tables[RECORD_N_KINDS];
+	struct table watches;
+	uint64_t version;
 };
 
 /* Index of the first row that is not before key. */
@@ -52,15 +54,42 @@ static bool table_has_at(
 	       record_compare(table->rows[position], key) == 0;
 }
 
-/* Takes the record over. */
-static void table_put(struct table *table, struct record *record)
+static bool is_same_text(const char *a, const char *b)
 {
-	size_t position = table_position(table, record);
-	if (table_has_at(table, position, record)) {
-		record_destroy(table->rows[position]);
-		table->rows[position] = record;
-		return;
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+static bool has_same_labels(const struct record *a, const struct record *b)
+{
+	const struct label_map *x = &((const struct record_node *)a)->labels;
+	const struct label_map *y = &((const struct record_node *)b)->labels;
+	bool same = x->n_items == y->n_items;
+	for (size_t i = 0; i < x->n_items && same; i++) {
+		const char *other = label_map_find(y, x->items[i].key);
+		same = other && !strcmp(other, x->items[i].value);
 	}
+	return same;
+}
+
+static bool says_the_same(const struct record *a, const struct record *b)
+{
+	const struct topo_watch *x = &((const struct record_watch *)a)->watch;
+	const struct topo_watch *y = &((const struct record_watch *)b)->watch;
+	return x->settled == y->settled && x->has_slices == y->has_slices &&
+	       is_same_text(x->problem, y->problem);
+}
+
+/* A kubelet writes its Node all the time, and its labels hardly ever. */
+static bool is_news(const struct topo_store *store, const struct table *table,
+	const struct record *old, const struct record *record)
+{
+	if (table == &store->tables[RECORD_NODE])
+		return !has_same_labels(old, record);
+	return table != &store->watches || !says_the_same(old, record);
+}
+
+static void table_insert(struct table *table, size_t position, struct record *record)
+{
 	if (table->n_rows == table->n_allocated) {
 		table->n_allocated = table->n_allocated ? table->n_allocated * 2 : 16;
 		table->rows = arena_xrealloc(
@@ -72,25 +101,46 @@ static void table_put(struct table *table, struct record *record)
 	table->n_rows++;
 }
 
-static void table_remove(struct table *table, const struct record *key)
+/* Takes the record over. */
+static void store_put(
+	struct topo_store *store, struct table *table, struct record *record)
+{
+	size_t position = table_position(table, record);
+	if (!table_has_at(table, position, record)) {
+		store->version++;
+		table_insert(table, position, record);
+		return;
+	}
+	store->version += is_news(store, table, table->rows[position], record);
+	record_destroy(table->rows[position]);
+	table->rows[position] = record;
+}
+
+static void store_remove(
+	struct topo_store *store, struct table *table, const struct record *key)
 {
 	size_t position = table_position(table, key);
 	if (!table_has_at(table, position, key))
 		return;
+	store->version++;
 	record_destroy(table->rows[position]);
 	table->n_rows--;
 	memmove(table->rows + position, table->rows + position + 1,
 		(table->n_rows - position) * sizeof(*table->rows));
 }
 
+static void table_fini(struct table *table)
+{
+	for (size_t i = 0; i < table->n_rows; i++)
+		record_destroy(table->rows[i]);
+	free(table->rows);
+}
+
 static void store_fini(struct topo_store *store)
 {
-	for (size_t kind = 0; kind < RECORD_N_KINDS; kind++) {
-		struct table *table = &store->tables[kind];
-		for (size_t i = 0; i < table->n_rows; i++)
-			record_destroy(table->rows[i]);
-		free(table->rows);
-	}
+	for (size_t kind = 0; kind < RECORD_N_KINDS; kind++)
+		table_fini(&store->tables[kind]);
+	table_fini(&store->watches);
 	*store = (struct topo_store){0};
 }
 
@@ -123,14 +173,14 @@ static char *put_object(struct topo_store *store, const cJSON *object,
 			head.namespace_, *head.namespace_ ? "/" : "", head.name);
 	struct record *record = record_parse(object, defaults, where, report, &fault);
 	if (record) {
-		table_put(&store->tables[head.kind], record);
+		store_put(store, &store->tables[head.kind], record);
 	} else if (fault) {
 		char *text = arena_xprintf("%s: %s", where, fault);
 		free(fault);
 		fault = text;
 	} else {
 		/* It was ours and is ignored from now on (its owner label went). */
-		table_remove(&store->tables[head.kind], &head);
+		store_remove(store, &store->tables[head.kind], &head);
 	}
 	free(where);
 	return fault;
@@ -251,7 +301,104 @@ void topo_store_delete(struct topo_store *store, const cJSON *object)
 	struct record_defaults none = {0};
 	struct record head;
 	if (record_identify(object, &none, &head))
-		table_remove(&store->tables[head.kind], &head);
+		store_remove(store, &store->tables[head.kind], &head);
+}
+
+static const enum record_kind scope_kinds[] = {
+	[TOPO_SCOPE_SLICES] = RECORD_SLICE,
+	[TOPO_SCOPE_SERVICE] = RECORD_SERVICE,
+	[TOPO_SCOPE_NODE] = RECORD_NODE,
+};
+
+static bool scope_has_record(const struct topo_scope *scope, const struct record *record)
+{
+	const char *name = scope->kind == TOPO_SCOPE_SLICES
+				   ? ((const struct record_slice *)record)->service
+				   : record->name;
+	return !strcmp(record->namespace_, scope->namespace_) &&
+	       !strcmp(name, scope->name);
+}
+
+bool topo_scope_has(const struct topo_scope *scope, const cJSON *object)
+{
+	struct record_defaults none = {0};
+	struct json_fault ignored = {0};
+	struct record head;
+	if (!record_identify(object, &none, &head) ||
+		head.kind != scope_kinds[scope->kind] ||
+		strcmp(head.namespace_, scope->namespace_))
+		return false;
+	const cJSON *metadata = json_object(object, "metadata", &ignored);
+	const cJSON *labels = json_object(metadata, "labels", &ignored);
+	const char *name =
+		scope->kind == TOPO_SCOPE_SLICES
+			? json_string(labels, "kubernetes.io/service-name", &ignored)
+			: head.name;
+	free(ignored.text);
+	return name && !strcmp(name, scope->name);
+}
+
+uint64_t topo_store_version(const struct topo_store *store)
+{
+	return store->version;
+}
+
+void topo_store_clear(struct topo_store *store, const struct topo_scope *scope)
+{
+	struct table *table = &store->tables[scope_kinds[scope->kind]];
+	size_t n_kept = 0;
+	for (size_t i = 0; i < table->n_rows; i++) {
+		if (scope_has_record(scope, table->rows[i]))
+			record_destroy(table->rows[i]);
+		else
+			table->rows[n_kept++] = table->rows[i];
+	}
+	store->version += n_kept < table->n_rows;
+	table->n_rows = n_kept;
+}
+
+void topo_store_replace(struct topo_store *store, const struct topo_scope *scope,
+	struct topo_store *fresh)
+{
+	enum record_kind kind = scope_kinds[scope->kind];
+	struct table *from = &fresh->tables[kind];
+	topo_store_clear(store, scope);
+	for (size_t i = 0; i < from->n_rows; i++) {
+		if (scope_has_record(scope, from->rows[i]))
+			store_put(store, &store->tables[kind], from->rows[i]);
+		else
+			record_destroy(from->rows[i]);
+	}
+	from->n_rows = 0;
+	topo_store_destroy(fresh);
+}
+
+void topo_store_set_watch(struct topo_store *store, const struct topo_watch *watch)
+{
+	struct arena arena = {0};
+	struct record_watch *record = arena_alloc(&arena, 1, sizeof(*record));
+	record->watch = *watch;
+	record->watch.namespace_ = arena_strdup(&arena, watch->namespace_);
+	record->watch.name = arena_strdup(&arena, watch->name);
+	record->watch.problem = arena_strdup(&arena, watch->problem);
+	record->head.namespace_ = record->watch.namespace_;
+	record->head.name = record->watch.name;
+	record->head.arena = arena;
+	store_put(store, &store->watches, &record->head);
+}
+
+void topo_store_drop_watch(
+	struct topo_store *store, const char *namespace_, const char *name)
+{
+	const struct record key = {.namespace_ = namespace_, .name = name};
+	store_remove(store, &store->watches, &key);
+}
+
+struct record *const *topo_store_watches(
+	const struct topo_store *store, size_t *n_watches)
+{
+	*n_watches = store->watches.n_rows;
+	return store->watches.rows;
 }
 
 struct topo_store_counts topo_store_count(const struct topo_store *store)

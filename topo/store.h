@@ -8,7 +8,9 @@
  *
  * Main thread only. Reads JSON and nothing else; where it comes from is topo/source.
  */
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct cJSON;
 struct topo_store;
@@ -23,6 +25,26 @@ struct topo_report {
 	char **warnings; /* parts that were skipped, at most 32 */
 	size_t n_warnings;
 	size_t n_left_out; /* warnings beyond those */
+};
+
+/*
+ * A part of what there is that a source keeps up with: all slices of a service, or one
+ * Service or Node. namespace_ is "" for nodes.
+ */
+enum topo_scope_kind { TOPO_SCOPE_SLICES, TOPO_SCOPE_SERVICE, TOPO_SCOPE_NODE };
+struct topo_scope {
+	enum topo_scope_kind kind;
+	const char *namespace_;
+	const char *name;
+};
+
+/* A service that a source watches because somebody calls it. */
+struct topo_watch {
+	const char *namespace_;
+	const char *name;
+	const char *problem; /* what is in the way now, or NULL */
+	bool settled;        /* whatever can be known at present is */
+	bool has_slices;     /* they have been listed once: else it is not routed */
 };
 
 struct topo_store_counts {
@@ -51,6 +73,27 @@ __attribute__((warn_unused_result)) int topo_store_upsert(
 
 /* Remove the object of that kind, namespace and name, if it is there. */
 void topo_store_delete(struct topo_store *store, const struct cJSON *object);
+
+/*
+ * Replace all that is in the scope by what `fresh` has in it, in one step; fresh is taken
+ * over. What fresh has beside it is dropped.
+ */
+void topo_store_replace(struct topo_store *store, const struct topo_scope *scope,
+	struct topo_store *fresh);
+
+/* Counts changes that selection could notice: equal means equal. */
+uint64_t topo_store_version(const struct topo_store *store);
+
+/* Drop all that is in the scope. */
+void topo_store_clear(struct topo_store *store, const struct topo_scope *scope);
+
+/* Whether the scope has that object; false for what is none of its kind. */
+bool topo_scope_has(const struct topo_scope *scope, const struct cJSON *object);
+
+/* Add, change (texts are copied) or forget the watch of a service. */
+void topo_store_set_watch(struct topo_store *store, const struct topo_watch *watch);
+void topo_store_drop_watch(
+	struct topo_store *store, const char *namespace_, const char *name);
 
 struct topo_store_counts topo_store_count(const struct topo_store *store);
 

@@ -3,6 +3,7 @@
 #include "topo/topo.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -48,6 +49,14 @@ const struct topo_service *topo_find(
 			return service;
 	}
 	return NULL;
+}
+
+struct topo_name topo_name_of(const struct topo_service *service)
+{
+	struct topo_name out;
+	snprintf(out.namespace_, sizeof(out.namespace_), "%s", service->namespace_);
+	snprintf(out.name, sizeof(out.name), "%s", service->name);
+	return out;
 }
 
 /* A decimal number from 1 to 65535, or 0. */
@@ -100,6 +109,35 @@ const struct topo_service *topo_service_at(const struct topo *topo, size_t i)
 {
 	assert(i < topo->n_services);
 	return &topo->services[i];
+}
+
+size_t topo_n_watches(const struct topo *topo)
+{
+	return topo->n_watches;
+}
+
+const struct topo_watch *topo_watch_at(const struct topo *topo, size_t i)
+{
+	assert(i < topo->n_watches);
+	return &topo->watches[i];
+}
+
+static int compare_watches(const void *left, const void *right)
+{
+	const struct topo_watch *a = left;
+	const struct topo_watch *b = right;
+	int order = strcmp(a->namespace_, b->namespace_);
+	return order ? order : strcmp(a->name, b->name);
+}
+
+const struct topo_watch *topo_find_watch(
+	const struct topo *topo, const char *namespace_, const char *name)
+{
+	const struct topo_watch key = {.namespace_ = namespace_, .name = name};
+	if (topo->n_watches == 0)
+		return NULL;
+	return bsearch(
+		&key, topo->watches, topo->n_watches, sizeof(key), compare_watches);
 }
 
 const char *topo_node_name(const struct topo *topo)

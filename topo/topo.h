@@ -127,6 +127,8 @@ struct topo_service {
 	const struct topo_port *ports; /* TCP only */
 };
 
+struct topo_watch;
+
 /* A service name as topo_parse_host took it apart: lower case, namespace filled in. */
 struct topo_name {
 	char namespace_[64];
@@ -152,6 +154,9 @@ void topo_unref(struct topo *topo);
 bool topo_parse_host(const char *host, size_t len, const struct topo_policy *policy,
 	struct topo_name *out);
 
+/* The name of a service that is known. */
+struct topo_name topo_name_of(const struct topo_service *service);
+
 /* NULL when there is neither a Service object nor a slice of it, and for services that
  * are not ours to route (ExternalName, or handled by another service proxy). */
 const struct topo_service *topo_find(
@@ -169,6 +174,13 @@ const struct topo_port *topo_service_port(
 /* The services in no particular order. */
 size_t topo_n_services(const struct topo *topo);
 const struct topo_service *topo_service_at(const struct topo *topo, size_t i);
+
+/* What a source that watches on demand knows of this service so far; NULL when nobody has
+ * asked for it yet, and with other sources. */
+const struct topo_watch *topo_find_watch(
+	const struct topo *topo, const char *namespace_, const char *name);
+size_t topo_n_watches(const struct topo *topo);
+const struct topo_watch *topo_watch_at(const struct topo *topo, size_t i);
 
 /* What we know of our own node, after filling in; NULL when unknown. */
 const char *topo_node_name(const struct topo *topo);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "topo/union.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,8 +55,8 @@ static void set_add(struct union_set *set, const struct select_candidate *candid
 	}
 }
 
-static void collect_slice(struct union_set *set, const struct union_group *group,
-	const struct record_slice *slice, const char *port_name)
+static void collect_slice(
+	struct union_set *set, const struct record_slice *slice, const char *port_name)
 {
 	for (size_t p = 0; p < slice->ports.n_items; p++) {
 		if (strcmp(slice->ports.items[p].name, port_name))
@@ -64,7 +65,7 @@ static void collect_slice(struct union_set *set, const struct union_group *group
 			struct select_candidate candidate = {
 				.record = &slice->endpoints[i],
 				.port = slice->ports.items[p].number,
-				.other_family = slice->family != group->family,
+				.other_family = slice->family != set->family,
 			};
 			set_add(set, &candidate);
 		}
@@ -81,6 +82,24 @@ static size_t count_endpoints(const struct record_slice *slice, const char *port
 	return n;
 }
 
+/* The first that the Service object names, else IPv4, unless there are endpoints of the
+ * other one only. */
+static int choose_family(const struct union_group *group, const char *port_name)
+{
+	int first = group->service && group->service->first_family
+			    ? group->service->first_family
+			    : AF_INET;
+	int family = first;
+	for (size_t i = 0; i < group->n_slices; i++) {
+		if (count_endpoints(group->slices[i], port_name) == 0)
+			continue;
+		family = group->slices[i]->family;
+		if (family == first)
+			break;
+	}
+	return family;
+}
+
 void union_collect(
 	struct union_set *set, const struct union_group *group, const char *port_name)
 {
@@ -88,8 +107,9 @@ void union_collect(
 	for (size_t i = 0; i < group->n_slices; i++)
 		n_most += count_endpoints(group->slices[i], port_name);
 	set_start(set, n_most);
+	set->family = choose_family(group, port_name);
 	for (size_t i = 0; i < group->n_slices; i++)
-		collect_slice(set, group, group->slices[i], port_name);
+		collect_slice(set, group->slices[i], port_name);
 }
 
 uint16_t union_common_port(const struct union_set *set)

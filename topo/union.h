@@ -15,7 +15,6 @@ struct union_group {
 	const struct record_slice *const *slices;
 	size_t n_slices;
 	bool headless;
-	int family;
 };
 
 /* Endpoints of one port while they are collected; the memory is used for all ports. */
@@ -23,6 +22,7 @@ struct union_set {
 	struct select_candidate *candidates;
 	size_t n_candidates;
 	size_t n_allocated;
+	int family;      /* that the port is reached by */
 	uint32_t *slots; /* index + 1 by hash of address and port */
 	size_t n_slots;  /* in use, a power of two */
 	size_t n_slots_allocated;

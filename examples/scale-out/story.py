@@ -5,6 +5,7 @@ import argparse
 import asyncio
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -204,6 +205,8 @@ async def cure(stage):
 # --- the whole ---
 
 async def tell(arguments, directory):
+    # As Ctrl-C: nothing may stay behind.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
     stage = Stage(arguments.nigh, directory)
     introduce()
     try:
@@ -233,7 +236,7 @@ def main():
         kept = asyncio.run(tell(arguments, directory))
     except RuntimeError as error:
         sys.exit(f"\n{error}\nlogs: {directory}")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         shutil.rmtree(directory)
         sys.exit(130)
     if not kept:

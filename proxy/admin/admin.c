@@ -57,19 +57,23 @@ static bool is_local(const struct admin *admin, const union address *peer)
 	return false;
 }
 
-/* The row for method and path; *known says whether the path is one of ours at all. HEAD
- * is GET without a body (RFC 9110 section 9.3.2). */
-static const struct route *find_route(const char *method, const char *path, bool *known)
+/* The row for method and path, or NULL and the methods that the path has. HEAD is GET
+ * without a body (RFC 9110 section 9.3.2). */
+static const struct route *find_route(
+	const char *method, const char *path, char allow[WEB_ALLOW_MAX])
 {
 	if (strcmp(method, "HEAD") == 0)
 		method = "GET";
-	*known = false;
+	*allow = '\0';
 	for (size_t i = 0; i < N_ROUTES; i++) {
 		if (strcmp(routes[i].path, path) != 0)
 			continue;
-		*known = true;
 		if (strcmp(routes[i].method, method) == 0)
 			return &routes[i];
+		snprintf(allow + strlen(allow), WEB_ALLOW_MAX - strlen(allow), "%s%s",
+			*allow ? ", " : "",
+			strcmp(routes[i].method, "GET") == 0 ? "GET, HEAD"
+							     : routes[i].method);
 	}
 	return NULL;
 }
@@ -84,13 +88,13 @@ static void on_request(
 		.out = web_reply->out,
 		.query = request->query,
 	};
-	bool known;
-	const struct route *route = find_route(request->method, request->path, &known);
+	char *allow = web_reply->allow;
+	const struct route *route = find_route(request->method, request->path, allow);
 
 	if (!route) {
-		reply.status = known ? 405 : 404;
-		fputs(known ? "nigh: wrong method for this path\n"
-			    : "nigh: no such path; / lists them\n",
+		reply.status = *allow ? 405 : 404;
+		fputs(*allow ? "nigh: wrong method for this path\n"
+			     : "nigh: no such path; / lists them\n",
 			reply.out);
 	} else if (route->audience == LOCAL && !is_local(admin, &request->peer)) {
 		reply.status = 403;

@@ -26,6 +26,7 @@ struct admin_host {
 	struct worker *workers;
 	unsigned n_workers;
 	uint64_t started_ms; /* CLOCK_MONOTONIC */
+	double started_at;   /* seconds since the epoch */
 	void *arg;
 	enum drain_phase (*drain_phase)(void *arg);
 	void (*drain)(void *arg);
@@ -33,6 +34,10 @@ struct admin_host {
 	const char *(*source_status)(void *arg);
 	/* Seconds since the endpoints were last updated; negative when never. */
 	double (*source_age_s)(void *arg);
+	uint64_t (*source_requests)(void *arg);
+	/* True: nobody has called that service yet, and what is to be known of it will be
+	 * soon. */
+	bool (*look_for)(void *arg, const char *service);
 	struct topo *(*topo)(void *arg); /* borrowed; may be NULL */
 };
 

@@ -9,6 +9,7 @@
 #include "flow/client.h"
 #include "flow/exchange.h"
 #include "flow/target.h"
+#include "topo/store.h"
 
 #define ASK_TIMEOUT_MS 1000
 
@@ -93,6 +94,21 @@ static void add_unused(cJSON *list, const struct topo_port *port, uint32_t n_use
 				      (const union address *)&port->endpoints[i].addr));
 }
 
+/* What the Kubernetes source says of it: nothing with other sources. */
+static void add_discovery(cJSON *json, const struct target *target)
+{
+	const struct topo_watch *watch;
+
+	if (!target->asked || !target->worker->topo)
+		return;
+	watch = topo_find_watch(
+		target->worker->topo, target->asked->namespace_, target->asked->name);
+	add_text(json, "discovery",
+		!watch || !watch->settled ? "pending"
+		: watch->problem          ? watch->problem
+					  : "settled");
+}
+
 static cJSON *target_json(cJSON *targets, const struct target *target)
 {
 	cJSON *json;
@@ -110,6 +126,7 @@ static cJSON *target_json(cJSON *targets, const struct target *target)
 			     : (target->host ? "passthrough" : "none"));
 	add_text(json, "domain", target->port ? target->port->domain : NULL);
 	add_text(json, "reason", target->port ? target->port->reason : target->problem);
+	add_discovery(json, target);
 	cJSON_AddArrayToObject(json, "endpoints");
 	cJSON_AddItemToArray(targets, json);
 	return json;

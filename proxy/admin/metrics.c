@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "admin/stats.h"
 #include "admin/views.h"
 #include "base/clock.h"
+#include "topo/store.h"
 
 struct page {
 	const struct admin_host *host;
@@ -211,6 +211,38 @@ static void write_last_update(const struct page *page, const char *name)
 		fprintf(page->out, "%s %.3f\n", name, age);
 }
 
+static void write_services(const struct page *page, const char *name)
+{
+	struct topo *topo = page->host->topo(page->host->arg);
+	unsigned n_settled = 0, n_pending = 0, n_failing = 0;
+
+	for (size_t i = 0; topo && i < topo_n_watches(topo); i++) {
+		const struct topo_watch *watch = topo_watch_at(topo, i);
+
+		if (watch->problem)
+			n_failing++;
+		else if (watch->settled)
+			n_settled++;
+		else
+			n_pending++;
+	}
+	fprintf(page->out, "%s{state=\"settled\"} %u\n", name, n_settled);
+	fprintf(page->out, "%s{state=\"pending\"} %u\n", name, n_pending);
+	fprintf(page->out, "%s{state=\"failing\"} %u\n", name, n_failing);
+}
+
+static void write_fallbacks(const struct page *page, const char *name)
+{
+	fprintf(page->out, "%s %lu\n", name,
+		(unsigned long)page->stats->counters.discovery_fallbacks);
+}
+
+static void write_api_requests(const struct page *page, const char *name)
+{
+	fprintf(page->out, "%s %lu\n", name,
+		(unsigned long)page->host->source_requests(page->host->arg));
+}
+
 static void write_drain_state(const struct page *page, const char *name)
 {
 	fprintf(page->out, "%s %d\n", name, page->host->drain_phase(page->host->arg));
@@ -282,12 +314,7 @@ static void write_max_fds(const struct page *page, const char *name)
 
 static void write_start_time(const struct page *page, const char *name)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	fprintf(page->out, "%s %.3f\n", name,
-		(double)now.tv_sec + (double)now.tv_nsec / 1e9 -
-			(double)(clock_ms() - page->host->started_ms) / 1000);
+	fprintf(page->out, "%s %.3f\n", name, page->host->started_at);
 }
 
 static const struct family {
@@ -316,6 +343,17 @@ static const struct family {
 	{"nigh_endpoints", "gauge", "Endpoints known, over all ports.", write_endpoints},
 	{"nigh_endpoints_last_update_seconds", "gauge",
 		"Seconds since the endpoints were last updated.", write_last_update},
+	{"nigh_discovery_services", "gauge",
+		"Services watched at the Kubernetes API: known, not known yet, or "
+		"something is in the way.",
+		write_services},
+	{"nigh_discovery_fallbacks_total", "counter",
+		"Requests that went to the name by DNS because nothing certain was known "
+		"of "
+		"a service.",
+		write_fallbacks},
+	{"nigh_discovery_api_requests_total", "counter",
+		"Requests sent to the Kubernetes API.", write_api_requests},
 	{"nigh_drain_state", "gauge", "0 serving, 1 delay, 2 finishing, 3 drained.",
 		write_drain_state},
 	{"nigh_workers", "gauge", "Event loops.", write_workers},

@@ -95,18 +95,21 @@ void view_explain(const struct admin_host *host, struct reply *reply)
 		.json = !format || strcmp(format, "text") != 0,
 	};
 	enum explain_result result;
+	char no_topo[320];
 
+	snprintf(no_topo, sizeof(no_topo), "nigh: no endpoints: %s",
+		host->source_status(host->arg));
+	settings.no_topo = no_topo;
 	if (!service) {
 		reply->status = 400;
 		fprintf(reply->out, "nigh: want /explain?service=NAME[:PORT]\n");
-	} else if (!topo) {
-		reply->status = 404;
-		fprintf(reply->out, "nigh: no endpoints: %s\n",
-			host->source_status(host->arg));
+	} else if (host->look_for(host->arg, service)) {
+		reply->status = 202;
+		fprintf(reply->out, "nigh: not known yet; ask again\n");
 	} else {
 		result = explain_print(topo, &host->shared->policy, service, &settings);
 		reply->status = explain_status[result];
-		if (settings.json && result == EXPLAIN_CHOSEN)
+		if (settings.json && result != EXPLAIN_USAGE)
 			reply->type = "application/json";
 	}
 	free(service);

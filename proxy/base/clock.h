@@ -12,6 +12,15 @@ static inline uint64_t clock_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
+/* Seconds since the epoch: to be shown, never to be counted with. */
+static inline double clock_wall_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
 static inline uint64_t clock_ms(void)
 {
 	return clock_us() / 1000;

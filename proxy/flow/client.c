@@ -129,6 +129,11 @@ static void wait_for_end(struct client *client)
 		deadline_set(&worker->linger, &client->deadline, LINGER_MS, on_deadline);
 }
 
+void client_reset_soon(struct client *client)
+{
+	deadline_set(&client->worker->linger, &client->deadline, LINGER_MS, on_deadline);
+}
+
 void client_linger(struct client *client)
 {
 	struct worker *worker = client->worker;
@@ -141,12 +146,20 @@ void client_linger(struct client *client)
 	loop_defer(&worker->loop, &client->deferred, on_deferred);
 }
 
+void client_await_body(struct client *client)
+{
+	struct worker *worker = client->worker;
+
+	deadline_set(&worker->idle, &client->deadline, worker->config->idle_timeout_ms,
+		on_deadline);
+}
+
 void client_exchange_done(struct client *client, bool persist)
 {
 	struct worker *worker = client->worker;
 
 	client->exchange = NULL;
-	if (client_direction(client) == INBOUND && worker->doors_closed)
+	if (atomic_load(&client->front->closed))
 		persist = false;
 	if (!persist) {
 		client_linger(client);
@@ -245,6 +258,10 @@ static void on_deadline(struct deadline *deadline)
 		http_request_late(client);
 		return;
 	}
+	if (client->state == CLIENT_EXCHANGE) {
+		http_request_stalled(client->exchange);
+		return;
+	}
 	/* Bytes that came this moment are a request, not idleness. */
 	if (client->state == CLIENT_HEAD && stream_peek(&client->stream) > 0) {
 		client->stream.readable = true;
@@ -254,7 +271,7 @@ static void on_deadline(struct deadline *deadline)
 	if (client->state == CLIENT_HEAD && !stream_is_blocked(&client->stream))
 		client_linger(client);
 	else
-		client_drop(client, false);
+		client_drop(client, client->state == CLIENT_TUNNEL);
 }
 
 /* The bytes at hand: what was kept, then what the socket has. Gives their number, or 0 at
@@ -357,13 +374,13 @@ static bool is_between_requests(const struct client *client)
 	return client->state == CLIENT_HEAD && !client->in && !client->stream.readable;
 }
 
-void clients_close_idle(struct worker *worker, enum direction direction)
+void clients_close_idle(struct worker *worker, const struct front *front)
 {
 	list_each_safe (node, next, &worker->clients) {
 		struct client *client = container_of(node, struct client, node);
 
-		if (client_direction(client) != direction ||
-			!is_between_requests(client) || stream_peek(&client->stream) > 0)
+		if (client->front != front || !is_between_requests(client) ||
+			stream_peek(&client->stream) > 0)
 			continue;
 		if (is_new(client))
 			deadline_set(

@@ -19,10 +19,10 @@ enum client_state {
 struct client {
 	struct stream stream;
 	struct worker *worker;
-	const struct front *front;
+	struct front *front;
 	struct list node;
 	struct exchange *exchange;
-	struct deadline deadline; /* idle, header or linger */
+	struct deadline deadline; /* idle, header, body or linger */
 	struct deferred deferred;
 	struct lifetime life;
 	struct buf *in; /* bytes that came and were not used yet */
@@ -40,9 +40,15 @@ bool client_on_accept(struct listener *listener, int fd, const union address *pe
 /* Moves it to another state; the gauges follow. */
 void client_enter(struct client *client, enum client_state state);
 
+/* More of the request's body has to come before NIGH_IDLE_TIMEOUT. */
+void client_await_body(struct client *client);
+
 /* The exchange is over. With `persist` the next request is awaited, else the connection
  * ends behind what was written. */
 void client_exchange_done(struct client *client, bool persist);
+
+/* A tunnel: both of its connections are reset after a while, unless they end before. */
+void client_reset_soon(struct client *client);
 
 /* No more requests: FIN, then reading to the end of what the peer still sends. */
 void client_linger(struct client *client);
@@ -57,8 +63,8 @@ bool client_retires(const struct client *client, enum recycle_reason *reason);
  */
 bool client_is_gone(struct client *client);
 
-/* Ends the connections that are between two requests (drain). */
-void clients_close_idle(struct worker *worker, enum direction direction);
+/* Ends the connections of a listener that are between two requests (drain). */
+void clients_close_idle(struct worker *worker, const struct front *front);
 
 static inline enum direction client_direction(const struct client *client)
 {

@@ -9,15 +9,12 @@ void drain_begin(struct worker *worker)
 	worker->draining = true;
 }
 
-void drain_close_doors(struct worker *worker)
+void drain_close_door(struct worker *worker, const struct front *front)
 {
-	if (worker->doors_closed)
-		return;
-	worker->doors_closed = true;
 	for (size_t i = 0; i < worker->n_doors; i++)
-		if (worker->doors[i].front->direction == INBOUND)
+		if (worker->doors[i].front == front)
 			listener_close(&worker->doors[i].listener);
-	clients_close_idle(worker, INBOUND);
+	clients_close_idle(worker, front);
 }
 
 void drain_add_status(struct worker *worker, struct drain_status *status)

@@ -9,8 +9,8 @@
 /* From now on inbound responses say close. */
 void drain_begin(struct worker *worker);
 
-/* No more inbound connections; those between two requests end. */
-void drain_close_doors(struct worker *worker);
+/* No more connections there; those between two requests end. */
+void drain_close_door(struct worker *worker, const struct front *front);
 
 struct drain_status {
 	uint32_t inbound; /* inbound connections that are still open */

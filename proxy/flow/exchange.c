@@ -101,9 +101,20 @@ static const char *why_no_endpoint(const struct target *target)
 	return target->namespace_ ? "the service has no such port" : target->problem;
 }
 
+/* What it has waited for may have shown that the name is a service's. */
 static void on_addresses(struct deferred *deferred)
 {
-	exchange_dispatch(container_of(deferred, struct exchange, waiter));
+	struct exchange *exchange = container_of(deferred, struct exchange, waiter);
+	struct target *before = exchange->target;
+	struct target *now =
+		target_again(before, exchange->client->front, exchange->names_port);
+
+	if (now != before) {
+		target_hold(now);
+		exchange->target = now;
+		target_release(before);
+	}
+	exchange_dispatch(exchange);
 }
 
 /* Every endpoint that may be used has been tried, or there is none. */
@@ -181,6 +192,8 @@ void exchange_dispatch(struct exchange *exchange)
 		answer_unreachable(exchange);
 		return;
 	}
+	if (target->is_blind && !target->namespace_ && exchange->n_attempts == 0)
+		exchange->worker->counters.discovery_fallbacks++;
 	attach(exchange, endpoint);
 	exchange->n_attempts++;
 	if (may_reuse(exchange) && trusts_kept(exchange, endpoint))
@@ -292,7 +305,7 @@ void exchange_attempt_failed(struct exchange *exchange, enum attempt_failure fai
 		endpoint->distrusted_until_ms = 0;
 	if (failure == ATTEMPT_NOT_CONNECTED && worker->draining &&
 		exchange->direction == INBOUND)
-		atomic_store(&worker->shared->app_refused, true);
+		atomic_store(&exchange->client->front->app_refused, true);
 	exchange->failure = rule->outcome;
 	again = may_try_again(exchange, failure) &&
 		(is_free || tally_take_retry(exchange->target->tally,
@@ -470,7 +483,7 @@ void exchange_upstream_died(struct exchange *exchange)
 static void on_connected(struct exchange *exchange)
 {
 	struct upstream *upstream = exchange->upstream;
-	int err = stream_connect_result(&upstream->stream);
+	int err = stream_take_error(&upstream->stream);
 
 	if (err != 0) {
 		exchange_attempt_failed(exchange, failure_of(err));

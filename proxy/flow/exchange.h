@@ -53,6 +53,7 @@ struct exchange {
 	bool client_is_1_0;
 	bool client_keeps_alive;
 	bool wants_upgrade;
+	bool names_port;     /* the request says which, not the scheme */
 	bool response_began; /* a byte of it has come on this connection */
 	bool head_sent;      /* the final response head has gone to the client */
 	bool persist;        /* the client connection stays after the response */

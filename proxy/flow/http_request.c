@@ -61,7 +61,9 @@ static void read_facts(struct exchange *exchange, const struct head *head)
 		if (str_is(head->method, str_of(idempotent[i])))
 			exchange->idempotent = true;
 	exchange->client_is_1_0 = head->minor == 0;
-	exchange->client_keeps_alive = head_keeps_alive(head);
+	/* Who did not wait for the answer to CONNECT has sent what is no request. */
+	exchange->client_keeps_alive =
+		head_keeps_alive(head) && exchange->method != METHOD_CONNECT;
 	exchange->wants_upgrade = head->minor >= 1 && head->says_upgrade &&
 				  head->n_of[FIELD_UPGRADE] == 1 &&
 				  !offers_h2c(head->last[FIELD_UPGRADE]->value);
@@ -91,9 +93,11 @@ static const char *check_host(struct intent *intent)
 	if (!authority_parse(head->last[FIELD_HOST]->value, &host))
 		return "a malformed Host";
 	intent->has_host = true;
-	if (intent->form == TARGET_ORIGIN || intent->form == TARGET_ASTERISK)
-		intent->authority = host;
-	return NULL;
+	if (intent->form == TARGET_ABSOLUTE || intent->form == TARGET_AUTHORITY)
+		return NULL;
+	intent->authority = host;
+	/* An http URI without a host is invalid (RFC 9110 section 4.2.1). */
+	return host.host.len > 0 ? NULL : "an empty Host";
 }
 
 /* Answers and gives false when the request cannot go on. */
@@ -154,6 +158,7 @@ static bool find_target(struct exchange *exchange, const struct intent *intent)
 			"neither the request target nor Host says where to");
 		return false;
 	} else {
+		exchange->names_port = to->port_number != 0;
 		exchange->target = target_for_host(
 			client->worker, OUTBOUND, to->host, to->port_number, HTTP_PORT);
 	}
@@ -362,6 +367,19 @@ void http_request_late(struct client *client)
 	exchange_answer(exchange, OUTCOME_head_timeout, NULL);
 }
 
+void http_request_stalled(struct exchange *exchange)
+{
+	/* Two that talk to each other have their own pace. */
+	if (exchange->head_sent)
+		return;
+	/* It is not the client whom the others wait for. */
+	if (!exchange->sent || stream_is_blocked(&exchange->upstream->stream) ||
+		stream_peek(&exchange->client->stream) != -EAGAIN)
+		client_await_body(exchange->client);
+	else
+		exchange_answer(exchange, OUTCOME_body_timeout, NULL);
+}
+
 static void await_response(struct exchange *exchange)
 {
 	struct worker *worker = exchange->worker;
@@ -498,10 +516,23 @@ bool http_request_pump(struct exchange *exchange)
 	}
 	if (exchange->ended)
 		return false;
-	if (exchange->request_body.done)
+	/* As long as nobody takes the body it is not read: a reset would go unnoticed. */
+	if (stream_is_blocked(&upstream->stream) &&
+		stream_take_error(&client->stream) != 0) {
+		client_drop(client, false);
+		return false;
+	}
+	if (exchange->request_body.done) {
+		deadline_clear(&client->deadline);
+	} else {
+		stream_expect_more(&client->stream);
+		client_await_body(client);
+	}
+	/* An upstream that takes no more of the body may answer all the same. */
+	if (exchange->request_body.done || stream_is_blocked(&upstream->stream))
 		await_response(exchange);
 	else
-		stream_expect_more(&client->stream);
+		deadline_clear(&upstream->deadline);
 	if (!exchange->request_body.done && !exchange->upload_broken &&
 		client->stream.readable && !stream_is_blocked(&upstream->stream))
 		loop_defer(&exchange->worker->loop, &upstream->deferred,

@@ -13,6 +13,9 @@ void http_request_begin(struct client *client, enum head_result result, struct s
 /* NIGH_HEADER_TIMEOUT has passed within a head. */
 void http_request_late(struct client *client);
 
+/* Nothing more of the body came for NIGH_IDLE_TIMEOUT. */
+void http_request_stalled(struct exchange *exchange);
+
 /* Writes the held request to the upstream connection, which is there. */
 void http_request_send(struct exchange *exchange);
 

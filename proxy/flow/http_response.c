@@ -141,6 +141,13 @@ static void emit_head(
 	text_add(out, STR("\r\n"));
 }
 
+/* A body that must not be may come all the same, into the next response. */
+static bool threatens_body(const struct exchange *exchange, const struct head *head)
+{
+	return head->status == 204 &&
+	       (head->n_of[FIELD_TRANSFER_ENCODING] || exchange->response_body.left > 0);
+}
+
 /* Decides how both connections go on after this response. */
 static void decide_persistence(struct exchange *exchange, const struct head *head)
 {
@@ -149,6 +156,7 @@ static void decide_persistence(struct exchange *exchange, const struct head *hea
 
 	exchange->upstream_persists = head_keeps_alive(head) &&
 				      exchange->response_body.kind != BODY_UNTIL_CLOSE &&
+				      !threatens_body(exchange, head) &&
 				      !exchange->upstream->is_last;
 	exchange->response_keep_ms = keep_time(exchange->worker, head);
 	exchange->dechunk =

@@ -58,6 +58,24 @@ static int send_early_bytes(struct client *client, struct stream *to)
 	return err;
 }
 
+/*
+ * Who is not read, because the other side takes no more or its own FIN has come, could
+ * reset the connection unnoticed, for as long as the other side likes.
+ */
+static bool is_gone_unread(struct stream *from, const struct stream *to)
+{
+	return (from->at_eof || stream_is_blocked(to)) && stream_take_error(from) != 0;
+}
+
+/* What came before the reset gets some time to be taken. */
+static void pass_reset(struct exchange *exchange, const struct stream *to)
+{
+	if (stream_is_blocked(to))
+		client_reset_soon(exchange->client);
+	else
+		finish(exchange, OUTCOME_completed, true);
+}
+
 void relay_run(struct exchange *exchange)
 {
 	struct worker *worker = exchange->worker;
@@ -77,4 +95,8 @@ void relay_run(struct exchange *exchange)
 		finish(exchange, OUTCOME_completed, false);
 	else if (a == RELAY_AGAIN || b == RELAY_AGAIN)
 		loop_defer(&worker->loop, &exchange->waiter, exchange->waiter.run);
+	else if (is_gone_unread(down, up))
+		pass_reset(exchange, up);
+	else if (is_gone_unread(up, down))
+		pass_reset(exchange, down);
 }

@@ -290,6 +290,7 @@ static void follow_topo(struct target *target)
 static void target_free(struct target *target)
 {
 	resolve_cancel(target->resolve);
+	discovery_end(target);
 	for (uint32_t i = 0; i < target->n_endpoints; i++)
 		endpoint_drop(target->endpoints[i]);
 	free(target->endpoints);
@@ -327,8 +328,12 @@ static struct target *service_target(struct worker *worker,
 	target->namespace_ = strdup(service->namespace_);
 	target->service = strdup(service->name);
 	target->port_text = strdup(name);
-	if (target->namespace_ && target->service && target->port_text)
+	if (target->namespace_ && target->service && target->port_text) {
+		struct topo_name asked = topo_name_of(service);
+
+		discovery_begin(target, &asked);
 		follow_topo(target);
+	}
 	return target;
 }
 
@@ -345,8 +350,8 @@ static void host_address_known(
 	target->problem = NULL;
 }
 
-static struct target *host_target(
-	struct worker *worker, enum direction direction, struct str host, uint16_t port)
+static struct target *host_target(struct worker *worker, enum direction direction,
+	struct str host, uint16_t port, const struct topo_name *may_be)
 {
 	bool is_ipv6 = memchr(host.ptr, ':', host.len) != NULL;
 	char key[TARGET_KEY_MAX];
@@ -375,30 +380,27 @@ static struct target *host_target(
 	if (target->host && address_parse(target->host, port, &literal)) {
 		target->resolved_ms = UINT64_MAX;
 		host_address_known(target, &literal, 1);
+	} else if (may_be) {
+		discovery_begin(target, may_be);
 	}
 	return target;
-}
-
-static const struct topo_service *find_service(struct worker *worker, struct str host)
-{
-	struct topo_name name;
-
-	if (!worker->topo ||
-		!topo_parse_host(host.ptr, host.len, &worker->shared->policy, &name))
-		return NULL;
-	return topo_find(worker->topo, name.namespace_, name.name);
 }
 
 struct target *target_for_host(struct worker *worker, enum direction direction,
 	struct str host, uint16_t port, uint16_t default_port)
 {
-	const struct topo_service *service = find_service(worker, host);
+	const struct topo_service *service = NULL;
 	const struct topo_port *service_port;
+	struct topo_name name;
+	bool may_be = topo_parse_host(host.ptr, host.len, &worker->shared->policy, &name);
 	char digits[8];
 	struct text text = {.ptr = digits, .cap = sizeof(digits) - 1};
 
+	if (may_be && worker->topo)
+		service = topo_find(worker->topo, name.namespace_, name.name);
 	if (!service)
-		return host_target(worker, direction, host, port ? port : default_port);
+		return host_target(worker, direction, host, port ? port : default_port,
+			may_be ? &name : NULL);
 	text_add_u64(&text, port ? port : default_port);
 	digits[text.len] = '\0';
 	service_port = topo_service_port(service, digits);
@@ -414,6 +416,7 @@ static struct target *route_target(struct worker *worker, const struct front *fr
 		worker->topo ? topo_find(worker->topo, front->namespace_, front->service)
 			     : NULL;
 	char host[TARGET_KEY_MAX];
+	struct topo_name name;
 	uint64_t number;
 	int len;
 
@@ -426,15 +429,32 @@ static struct target *route_target(struct worker *worker, const struct front *fr
 		front->namespace_, worker->config->cluster_domain);
 	if (!str_to_u64(str_of(front->service_port), &number))
 		number = 0;
-	return host_target(
-		worker, OUTBOUND, (struct str){host, (size_t)len}, (uint16_t)number);
+	topo_parse_host(host, (size_t)len, &worker->shared->policy, &name);
+	return host_target(worker, OUTBOUND, (struct str){host, (size_t)len},
+		(uint16_t)number, &name);
 }
 
 struct target *target_for_front(struct worker *worker, const struct front *front)
 {
 	if (front->service)
 		return route_target(worker, front);
-	return host_target(worker, INBOUND, str_of(front->host), front->port);
+	return host_target(worker, INBOUND, str_of(front->host), front->port, NULL);
+}
+
+struct target *target_again(
+	struct target *target, const struct front *front, bool names_port)
+{
+	struct target *again;
+
+	if (!target->asked || target->namespace_)
+		return target;
+	if (front->service)
+		again = route_target(target->worker, front);
+	else
+		again = target_for_host(target->worker, OUTBOUND, str_of(target->host),
+			names_port ? target->number : 0, target->number);
+	target->superseded = again && again != target;
+	return again ? again : target;
 }
 
 void target_hold(struct target *target)
@@ -445,11 +465,15 @@ void target_hold(struct target *target)
 
 void target_release(struct target *target)
 {
-	if (--target->n_refs == 0 && target->unlisted)
+	if (--target->n_refs > 0)
+		return;
+	if (target->unlisted)
 		target_free(target);
+	else if (target->superseded)
+		unlist(target);
 }
 
-static void wake_waiters(struct target *target)
+void target_wake(struct target *target)
 {
 	struct list *node;
 
@@ -471,7 +495,7 @@ static void on_resolved(
 		host_address_known(target, addresses, n);
 	else
 		target->problem = problem;
-	wake_waiters(target);
+	target_wake(target);
 }
 
 static enum target_state prepare_host(struct target *target)
@@ -500,6 +524,8 @@ enum target_state target_prepare(struct target *target)
 {
 	if (target->namespace_ || target->resolved_ms == UINT64_MAX)
 		return TARGET_READY;
+	if (target->awaits_service)
+		return TARGET_WAIT;
 	return prepare_host(target);
 }
 
@@ -581,6 +607,7 @@ static void follow_if_service(struct target *target, uint64_t unused)
 void targets_follow_topo(struct worker *worker)
 {
 	each_target(worker, follow_if_service, 0);
+	discovery_follow_topo(worker);
 }
 
 static void unlist(struct target *target)

@@ -7,6 +7,7 @@
  * NIGH_DISCOVERY_IDLE.
  */
 #include "base/str.h"
+#include "flow/discovery.h"
 #include "flow/worker.h"
 #include "topo/balance.h"
 
@@ -51,6 +52,11 @@ struct target {
 	const char *problem;  /* why the last look-up failed */
 	struct list waiters;  /* struct deferred of exchanges that wait for addresses */
 
+	struct topo_name *asked; /* the service that it may be, held at the source */
+	struct deadline discovery_deadline;
+	bool awaits_service; /* its first requests wait for the source's answer */
+	bool is_blind;       /* nothing certain is known of that service */
+
 	struct endpoint **endpoints;
 	struct balance **members; /* the same, for balance_pick */
 	uint32_t n_endpoints;
@@ -60,7 +66,8 @@ struct target {
 	uint32_t n_tiers;
 	uint32_t n_refs; /* exchanges */
 	uint64_t used_ms;
-	bool unlisted; /* dropped from the worker; freed with the last reference */
+	bool superseded; /* its name turned out to be a service's */
+	bool unlisted;   /* dropped from the worker; freed with the last reference */
 	char key[];
 };
 
@@ -73,11 +80,21 @@ struct target {
 struct target *target_for_host(struct worker *worker, enum direction direction,
 	struct str host, uint16_t port, uint16_t default_port);
 
+/*
+ * The same for a request that has waited at this target: a service may be known by now.
+ * names_port: the request named one.
+ */
+struct target *target_again(
+	struct target *target, const struct front *front, bool names_port);
+
 /* The target behind a front of one service or of the application. */
 struct target *target_for_front(struct worker *worker, const struct front *front);
 
 void target_hold(struct target *target);
 void target_release(struct target *target);
+
+/* Calls everybody who waits for addresses. */
+void target_wake(struct target *target);
 
 /* Whether there are endpoints to pick from; begins a look-up when one is due. */
 enum target_state target_prepare(struct target *target);

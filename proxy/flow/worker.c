@@ -19,7 +19,8 @@ static void on_tick(void *arg)
 {
 	struct worker *worker = arg;
 	struct deadline_list *lists[] = {&worker->idle, &worker->header, &worker->linger,
-		&worker->connect, &worker->pool_idle, &worker->response};
+		&worker->connect, &worker->pool_idle, &worker->response,
+		&worker->discovery};
 	uint64_t now = clock_ms();
 
 	atomic_store_explicit(&worker->turned_ms, now, memory_order_relaxed);
@@ -61,7 +62,8 @@ static int open_doors(struct worker *worker)
 int worker_init(struct worker *worker, struct shared *shared, unsigned index)
 {
 	struct deadline_list *lists[] = {&worker->idle, &worker->header, &worker->linger,
-		&worker->connect, &worker->pool_idle, &worker->response};
+		&worker->connect, &worker->pool_idle, &worker->response,
+		&worker->discovery};
 	size_t max_head = shared->config->max_header_bytes;
 	int err;
 
@@ -84,7 +86,7 @@ int worker_init(struct worker *worker, struct shared *shared, unsigned index)
 	worker->emit = buf_get(&worker->loop.bufs, max_head + EMIT_EXTRA);
 	if (!worker->emit)
 		return -ENOMEM;
-	err = mailbox_init(&worker->mailbox, &worker->loop, worker);
+	err = mailbox_init(&worker->mailbox, worker->loop.base, worker);
 	return err ? err : open_doors(worker);
 }
 

@@ -33,12 +33,15 @@ enum retry_reason {
 	RETRY_REASONS,
 };
 
+struct discovery;
+
 struct counters {
 	uint64_t opened[DIRECTIONS][SIDES];
 	uint64_t recycled[DIRECTIONS][SIDES][RECYCLE_REASONS];
 	uint64_t retries[RETRY_REASONS];
 	uint64_t local_responses[OUTCOMES];
 	uint64_t bytes[DIRECTIONS][SIDES]; /* received from that side */
+	uint64_t discovery_fallbacks; /* requests by DNS that may have had a service */
 };
 
 /* Open connections; idle are those with no request. */
@@ -63,18 +66,20 @@ struct front {
 	const char *namespace_;
 	const char *service_port; /* number or name */
 	struct listen_set listen; /* of the first worker: for the addresses */
+	atomic_bool app_refused;  /* inbound, while draining */
+	atomic_bool closed;       /* takes no more connections */
 };
 
 /* What all workers and the main thread share. */
 struct shared {
 	const struct config *config;
 	struct topo_policy policy;
-	const struct front *fronts;
+	struct front *fronts;
 	size_t n_fronts;
-	struct listen_set admin_listen; /* for the addresses */
-	atomic_uint n_downstream;       /* open, against NIGH_MAX_CONNECTIONS */
+	struct listen_set admin_listen;    /* for the addresses */
+	const struct discovery *discovery; /* NULL: services are not looked for */
+	atomic_uint n_downstream;          /* open, against NIGH_MAX_CONNECTIONS */
 	atomic_ulong flow_ids;
-	atomic_bool app_refused; /* while draining */
 	unsigned max_downstream;
 };
 
@@ -82,7 +87,7 @@ struct shared {
 struct door {
 	struct listener listener;
 	struct worker *worker;
-	const struct front *front;
+	struct front *front;
 	union address addr;
 };
 
@@ -101,7 +106,8 @@ struct worker {
 	struct list clients; /* downstream connections */
 	struct slab client_slab, exchange_slab, upstream_slab;
 
-	struct deadline_list idle, header, linger, connect, pool_idle, response;
+	struct deadline_list idle, header, linger, connect, pool_idle, response,
+		discovery;
 	uint64_t sweep_targets_ms; /* when unused targets are looked for next */
 
 	struct counters counters;
@@ -109,8 +115,7 @@ struct worker {
 	struct head head; /* the one being parsed */
 	struct buf *emit; /* where heads are put together */
 
-	bool draining;     /* inbound responses say close */
-	bool doors_closed; /* no more inbound connections */
+	bool draining; /* inbound responses say close */
 	unsigned index;
 	bool thread_runs;
 	pthread_t thread;

@@ -14,12 +14,15 @@ static bool is_hex(char c)
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
 }
 
-/* reg-name of RFC 3986, without the comma: readers who know lists would see two hosts. */
+/* reg-name of RFC 3986, without the comma: readers who know lists would see two hosts;
+ * and without empty labels: servers of the DNS do not even answer to those. */
 static bool is_name(struct str s)
 {
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.ptr[i];
 
+		if (c == '.' && (i == 0 || s.ptr[i - 1] == '.'))
+			return false;
 		if (c == '%') {
 			if (s.len - i < 3 || !is_hex(s.ptr[i + 1]) ||
 				!is_hex(s.ptr[i + 2]))

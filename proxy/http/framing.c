@@ -15,15 +15,30 @@ static enum framing_result bad(struct head *head, const char *problem)
 	return FRAMING_BAD;
 }
 
+/* Without `chunked` at its end nobody can tell where a body ends (RFC 9112 section 6.3).
+ */
+static bool ends_with_chunked(struct str codings)
+{
+	struct str coding = {0};
+
+	while (str_next_element(&codings, &coding))
+		;
+	return str_is_nocase(coding, STR("chunked"));
+}
+
 static enum framing_result read_coding(struct head *head, struct body *body)
 {
+	struct str codings = head->last[FIELD_TRANSFER_ENCODING]->value;
+
 	if (head->n_of[FIELD_CONTENT_LENGTH])
 		return bad(head, "Content-Length together with Transfer-Encoding");
 	if (head->n_of[FIELD_TRANSFER_ENCODING] > 1)
 		return bad(head, "more than one Transfer-Encoding");
 	if (head->minor == 0)
 		return bad(head, "Transfer-Encoding in HTTP/1.0");
-	if (!str_is_nocase(head->last[FIELD_TRANSFER_ENCODING]->value, STR("chunked"))) {
+	if (!ends_with_chunked(codings))
+		return bad(head, "a Transfer-Encoding that does not end with chunked");
+	if (!str_is_nocase(codings, STR("chunked"))) {
 		head->problem = "a transfer coding other than chunked";
 		return FRAMING_UNKNOWN;
 	}
@@ -81,7 +96,10 @@ enum framing_result framing_of_response(struct head *head, struct str request_me
 
 enum chunk_state {
 	SIZE, /* at least one digit */
+	EXTENSION_START,
 	EXTENSION,
+	EXTENSION_QUOTED,
+	EXTENSION_ESCAPED,
 	SIZE_LF,
 	DATA,
 	DATA_CR,
@@ -125,8 +143,83 @@ static const char *on_size(struct body *body, uint8_t c)
 		return "a chunk size that is no hexadecimal number";
 	if (c != '\r' && c != ';')
 		return "a malformed chunk size";
-	body->state = c == '\r' ? SIZE_LF : EXTENSION;
+	body->state = c == '\r' ? SIZE_LF : EXTENSION_START;
 	return NULL;
+}
+
+/* A name at least, and quotes that are closed (RFC 9112 section 7.1.1). */
+static const char *on_extension(struct body *body, uint8_t c)
+{
+	if (++body->line_bytes > CHUNK_LINE_MAX)
+		return "chunk extensions that are too long";
+	if (c == '\r' && body->state == EXTENSION) {
+		body->state = SIZE_LF;
+		return NULL;
+	}
+	if (body->state == EXTENSION_START) {
+		if (is_token(c))
+			body->state = EXTENSION;
+		return is_token(c) || c == ' ' || c == '\t'
+			       ? NULL
+			       : "a chunk extension without a name";
+	}
+	if (!is_text(c))
+		return "a control character in a chunk extension";
+	switch (body->state) {
+	case EXTENSION:
+		if (c == ';')
+			body->state = EXTENSION_START;
+		else if (c == '"')
+			body->state = EXTENSION_QUOTED;
+		return NULL;
+	case EXTENSION_QUOTED:
+		if (c == '"')
+			body->state = EXTENSION;
+		else if (c == '\\')
+			body->state = EXTENSION_ESCAPED;
+		return NULL;
+	default:
+		body->state = EXTENSION_QUOTED;
+		return NULL;
+	}
+}
+
+/*
+ * What frames or routes a message, or speaks of the connection, has no place behind it
+ * (RFC 9110 section 6.5.1): whoever merges trailers into the head would be misled.
+ */
+static const char *const no_trailers[] = {"content-length", "transfer-encoding", "host",
+	"connection", "upgrade", "te", "expect", "trailer"};
+#define N_NO_TRAILERS (sizeof(no_trailers) / sizeof(*no_trailers))
+
+/* The name comes in pieces: it is compared with all of them at once, letter by letter. */
+static void follow_name(struct body *body, uint8_t c)
+{
+	for (size_t i = 0; i < N_NO_TRAILERS; i++)
+		if (body->suspects & 1u << i &&
+			no_trailers[i][body->n_digits] != ascii_lower((char)c))
+			body->suspects &= (uint8_t) ~(1u << i);
+	if (body->suspects)
+		body->n_digits++;
+}
+
+static bool is_no_trailer(const struct body *body)
+{
+	for (size_t i = 0; i < N_NO_TRAILERS; i++)
+		if (body->suspects & 1u << i && !no_trailers[i][body->n_digits])
+			return true;
+	return false;
+}
+
+static const char *on_trailer_name(struct body *body, uint8_t c)
+{
+	if (c == ':') {
+		body->state = TRAILER_VALUE;
+		return is_no_trailer(body) ? "a trailer that belongs into the head"
+					   : NULL;
+	}
+	follow_name(body, c);
+	return is_token(c) ? NULL : "a malformed trailer name";
 }
 
 /* Consumes one byte of the framing; gives what is wrong with it, or NULL. */
@@ -135,14 +228,11 @@ static const char *on_framing_byte(struct body *body, uint8_t c)
 	switch (body->state) {
 	case SIZE:
 		return on_size(body, c);
+	case EXTENSION_START:
 	case EXTENSION:
-		if (++body->line_bytes > CHUNK_LINE_MAX)
-			return "chunk extensions that are too long";
-		if (c == '\r')
-			body->state = SIZE_LF;
-		else if (!is_text(c))
-			return "a control character in a chunk extension";
-		return NULL;
+	case EXTENSION_QUOTED:
+	case EXTENSION_ESCAPED:
+		return on_extension(body, c);
 	case SIZE_LF:
 		body->state = body->left > 0 ? DATA : TRAILER_START;
 		body->line_bytes = 0;
@@ -165,11 +255,12 @@ static const char *on_framing_byte(struct body *body, uint8_t c)
 	switch (body->state) {
 	case TRAILER_START:
 		body->state = c == '\r' ? END_LF : TRAILER_NAME;
+		body->n_digits = 0;
+		body->suspects = UINT8_MAX;
+		follow_name(body, c);
 		return c == '\r' || is_token(c) ? NULL : "a trailer line without a name";
 	case TRAILER_NAME:
-		if (c == ':')
-			body->state = TRAILER_VALUE;
-		return c == ':' || is_token(c) ? NULL : "a malformed trailer name";
+		return on_trailer_name(body, c);
 	case TRAILER_VALUE:
 		if (c == '\r')
 			body->state = TRAILER_LF;

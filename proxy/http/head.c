@@ -98,13 +98,82 @@ static bool has_control(const uint8_t *bytes)
 	return (((word - ones * ' ') & ~word) | ((del - ones) & ~del)) & highs;
 }
 
+static bool is_version(struct str s)
+{
+	return s.len == 8 && memcmp(s.ptr, "HTTP/", 5) == 0 && s.ptr[5] >= '0' &&
+	       s.ptr[5] <= '9' && s.ptr[6] == '.' && s.ptr[7] >= '0' && s.ptr[7] <= '9';
+}
+
+/* method SP request-target SP HTTP-version, one space each (RFC 9112 section 3). */
+static enum head_result split_request_line(struct head *head, struct str line)
+{
+	const char *end = line.ptr + line.len;
+	const char *space = memchr(line.ptr, ' ', line.len);
+	const char *second =
+		space ? memchr(space + 1, ' ', (size_t)(end - space) - 1) : NULL;
+
+	head->problem = "a malformed request line";
+	if (!second || !is_version((struct str){second + 1, (size_t)(end - second) - 1}))
+		return HEAD_BAD;
+	head->method = (struct str){line.ptr, (size_t)(space - line.ptr)};
+	head->target = (struct str){space + 1, (size_t)(second - space) - 1};
+	for (size_t i = 0; i < head->method.len; i++)
+		if (byte_class[(uint8_t)head->method.ptr[i]] != TOKEN)
+			return HEAD_BAD;
+	if (second[6] != '1' || second[8] > '1')
+		return second[6] == '0' ? HEAD_BAD : HEAD_VERSION;
+	return HEAD_DONE;
+}
+
+/* HTTP-version SP three digits, then nothing or SP and a phrase (RFC 9112 section 4). */
+static enum head_result split_status_line(struct head *head, struct str line)
+{
+	const size_t at_code = sizeof("HTTP/1.1 ") - 1;
+
+	head->problem = "a malformed status line";
+	if (line.len < at_code + 3 || !is_version((struct str){line.ptr, 8}) ||
+		line.ptr[5] != '1' || line.ptr[8] != ' ')
+		return HEAD_BAD;
+	head->reason = (struct str){line.ptr + at_code + 3, line.len - at_code - 3};
+	if (head->reason.len > 0 && head->reason.ptr[0] != ' ')
+		return HEAD_BAD;
+	return HEAD_DONE;
+}
+
+/*
+ * Checked as soon as it is there: who speaks another protocol, or HTTP/0.9, may never
+ * send the rest of a head.
+ */
+static enum head_result split_first_line(
+	struct head *head, enum head_kind kind, const char *line)
+{
+	while (*line == '\r')
+		line += 2;
+	head->first_line.ptr = line;
+	head->first_line.len = (size_t)((const char *)rawmemchr(line, '\r') - line);
+	return kind == HEAD_REQUEST ? split_request_line(head, head->first_line)
+				    : split_status_line(head, head->first_line);
+}
+
+/* The same for what does not even send a line: a response begins with HTTP. */
+static bool begins_like_http(enum head_kind kind, struct str buf)
+{
+	struct str name = STR("HTTP/");
+
+	if (buf.len < name.len)
+		name.len = buf.len;
+	return kind == HEAD_REQUEST || *buf.ptr == '\r' ||
+	       memcmp(buf.ptr, name.ptr, name.len) == 0;
+}
+
 /* One step per byte; the two long runs, names and values, are inner loops. */
 static enum head_result scan_bytes(
-	struct head *head, struct head_scan *scan, struct str buf)
+	struct head *head, struct head_scan *scan, enum head_kind kind, struct str buf)
 {
 	const uint8_t *bytes = (const uint8_t *)buf.ptr;
 	size_t i = scan->pos;
 	uint8_t state = scan->state;
+	enum head_result result;
 
 	for (; i < buf.len; i++) {
 		uint8_t c = bytes[i];
@@ -143,6 +212,13 @@ static enum head_result scan_bytes(
 			state = state == VALUE ? VALUE_CR : FIRST_CR;
 			break;
 		case FIRST_CR:
+			if (klass != LF)
+				goto bad;
+			result = split_first_line(head, kind, buf.ptr);
+			if (result != HEAD_DONE)
+				return result;
+			state = LINE_START;
+			break;
 		case VALUE_CR:
 			if (klass != LF)
 				goto bad;
@@ -248,48 +324,6 @@ static bool split_fields(struct head *head, const char *line)
 		line = stop + 2;
 	}
 	return true;
-}
-
-static bool is_version(struct str s)
-{
-	return s.len == 8 && memcmp(s.ptr, "HTTP/", 5) == 0 && s.ptr[5] >= '0' &&
-	       s.ptr[5] <= '9' && s.ptr[6] == '.' && s.ptr[7] >= '0' && s.ptr[7] <= '9';
-}
-
-/* method SP request-target SP HTTP-version, one space each (RFC 9112 section 3). */
-static enum head_result split_request_line(struct head *head, struct str line)
-{
-	const char *end = line.ptr + line.len;
-	const char *space = memchr(line.ptr, ' ', line.len);
-	const char *second =
-		space ? memchr(space + 1, ' ', (size_t)(end - space) - 1) : NULL;
-
-	head->problem = "a malformed request line";
-	if (!second || !is_version((struct str){second + 1, (size_t)(end - second) - 1}))
-		return HEAD_BAD;
-	head->method = (struct str){line.ptr, (size_t)(space - line.ptr)};
-	head->target = (struct str){space + 1, (size_t)(second - space) - 1};
-	for (size_t i = 0; i < head->method.len; i++)
-		if (byte_class[(uint8_t)head->method.ptr[i]] != TOKEN)
-			return HEAD_BAD;
-	if (second[6] != '1' || second[8] > '1')
-		return second[6] == '0' ? HEAD_BAD : HEAD_VERSION;
-	return HEAD_DONE;
-}
-
-/* HTTP-version SP three digits, then nothing or SP and a phrase (RFC 9112 section 4). */
-static enum head_result split_status_line(struct head *head, struct str line)
-{
-	const size_t at_code = sizeof("HTTP/1.1 ") - 1;
-
-	head->problem = "a malformed status line";
-	if (line.len < at_code + 3 || !is_version((struct str){line.ptr, 8}) ||
-		line.ptr[5] != '1' || line.ptr[8] != ' ')
-		return HEAD_BAD;
-	head->reason = (struct str){line.ptr + at_code + 3, line.len - at_code - 3};
-	if (head->reason.len > 0 && head->reason.ptr[0] != ' ')
-		return HEAD_BAD;
-	return HEAD_DONE;
 }
 
 /* The head is all we asked for; the body is ours (framing.h). */
@@ -404,35 +438,33 @@ static void head_reset(struct head *head, const char *base)
 enum head_result head_parse(struct head *head, struct head_scan *scan,
 	enum head_kind kind, struct str buf, size_t max_bytes)
 {
+	const char *fields;
 	enum head_result result;
-	const char *line = buf.ptr;
-	struct str first;
 
 	head_reset(head, buf.ptr);
 	/* What stands behind the limit must not matter, or the answer depends on how the
 	 * bytes were cut. */
 	if (buf.len > max_bytes)
 		buf.len = max_bytes;
-	result = scan_bytes(head, scan, buf);
+	if (!begins_like_http(kind, buf)) {
+		head->problem = "a malformed status line";
+		return HEAD_BAD;
+	}
+	if (scan->state >= LINE_START) /* the buffer may be another by now */
+		(void)split_first_line(head, kind, buf.ptr);
+	result = scan_bytes(head, scan, kind, buf);
 	if (result == HEAD_MORE && buf.len == max_bytes)
 		return HEAD_LARGE;
 	if (result != HEAD_DONE)
 		return result;
-	while (*line == '\r')
-		line += 2;
-	first = (struct str){
-		line, (size_t)((char *)memchr(line, '\r', head->len) - line)};
-	result = kind == HEAD_REQUEST ? split_request_line(head, first)
-				      : split_status_line(head, first);
-	if (result != HEAD_DONE)
-		return result;
-	if (!split_fields(head, first.ptr + first.len + 2))
+	fields = head->first_line.ptr + head->first_line.len + 2;
+	if (!split_fields(head, fields))
 		return HEAD_LARGE;
 	if (!read_fields(head)) {
 		head->problem = "too many Connection options";
 		return HEAD_BAD;
 	}
-	result = run_llhttp(head, kind, line);
+	result = run_llhttp(head, kind, head->first_line.ptr);
 	if (result == HEAD_DONE && kind == HEAD_RESPONSE && head->status < 100) {
 		head->problem = "a status code below 100";
 		return HEAD_BAD;

@@ -48,6 +48,7 @@ struct head {
 	size_t len; /* of the whole head with its empty line, and empty lines before it */
 	const char *problem;
 
+	struct str first_line;
 	struct str method; /* requests */
 	struct str target;
 	uint16_t status; /* responses */

@@ -8,17 +8,10 @@
 
 #include <event2/event.h>
 
-#include "net/loop.h"
-
-static void on_post(evutil_socket_t fd, short what, void *arg)
+void mailbox_open(struct mailbox *mailbox)
 {
-	struct mailbox *mailbox = arg;
 	struct list *node;
-	uint64_t count;
 
-	(void)what;
-	if (read(fd, &count, sizeof(count)) < 0)
-		return;
 	for (;;) {
 		pthread_mutex_lock(&mailbox->lock);
 		node = list_pop(&mailbox->letters);
@@ -31,15 +24,24 @@ static void on_post(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-int mailbox_init(struct mailbox *mailbox, struct loop *loop, void *owner)
+static void on_post(evutil_socket_t fd, short what, void *arg)
+{
+	uint64_t count;
+
+	(void)what;
+	if (read(fd, &count, sizeof(count)) >= 0)
+		mailbox_open(arg);
+}
+
+int mailbox_init(struct mailbox *mailbox, struct event_base *base, void *owner)
 {
 	*mailbox = (struct mailbox){.owner = owner};
 	list_init(&mailbox->letters);
 	mailbox->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (mailbox->fd < 0)
 		return -errno;
-	mailbox->event = event_new(
-		loop->base, mailbox->fd, EV_READ | EV_PERSIST, on_post, mailbox);
+	mailbox->event =
+		event_new(base, mailbox->fd, EV_READ | EV_PERSIST, on_post, mailbox);
 	if (!mailbox->event) {
 		close(mailbox->fd);
 		return -ENOMEM;

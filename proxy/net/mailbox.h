@@ -9,7 +9,7 @@
 #include "base/list.h"
 
 struct event;
-struct loop;
+struct event_base;
 
 struct letter {
 	struct list node;
@@ -26,10 +26,13 @@ struct mailbox {
 
 /* On the loop's thread, or before it runs. 0 or -errno. */
 __attribute__((warn_unused_result)) int mailbox_init(
-	struct mailbox *mailbox, struct loop *loop, void *owner);
+	struct mailbox *mailbox, struct event_base *base, void *owner);
 
 /* Letters that nobody opened are dropped, not freed. */
 void mailbox_fini(struct mailbox *mailbox);
+
+/* Opens what is there, before the loop would. On the loop's thread. */
+void mailbox_open(struct mailbox *mailbox);
 
 /* From any thread. The letter belongs to the mailbox until it is opened. */
 void mailbox_post(struct mailbox *mailbox, struct letter *letter);

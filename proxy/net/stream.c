@@ -77,13 +77,16 @@ int stream_connect(struct stream *stream, struct loop *loop, const struct sockad
 	return err;
 }
 
-int stream_connect_result(struct stream *stream)
+int stream_take_error(struct stream *stream)
 {
 	int err = 0;
 	socklen_t len = sizeof(err);
 
 	if (getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0)
 		return -errno;
+	/* For the next read, which would take it for the end. */
+	if (err != 0)
+		stream->was_reset = true;
 	return -err;
 }
 

@@ -32,7 +32,8 @@ struct stream {
 	bool fin_wanted; /* FIN goes when `out` is empty */
 	bool fin_sent;
 	bool at_eof;    /* a read gave 0 */
-	bool was_reset; /* told by a write or a peek: the kernel says it only once */
+	bool was_reset; /* told already, by something but a read: the kernel says it once
+			 */
 };
 
 /* Takes the descriptor over on success only. 0 or -errno. */
@@ -41,13 +42,16 @@ __attribute__((warn_unused_result)) int stream_open(
 
 /*
  * Begins to connect; on_ready comes with `writable` set when that is decided, and
- * stream_connect_result tells how. 0 or -errno (then there is nothing to close).
+ * stream_take_error tells how. 0 or -errno (then there is nothing to close).
  */
 __attribute__((warn_unused_result)) int stream_connect(struct stream *stream,
 	struct loop *loop, const struct sockaddr *to, stream_fn *on_ready);
 
-/* 0 when connected, -errno when it failed. */
-__attribute__((warn_unused_result)) int stream_connect_result(struct stream *stream);
+/*
+ * 0, or -errno: why there is no connection, or what has broken it, also when bytes that
+ * came before that are unread. The kernel tells it once.
+ */
+__attribute__((warn_unused_result)) int stream_take_error(struct stream *stream);
 
 /* Closes at once; bytes that wait are lost. A closed stream does nothing. */
 void stream_close(struct stream *stream);

@@ -27,11 +27,18 @@ struct web {
 	void *arg;
 };
 
+/* libevent answers 501 in HTML to what it is not told of; the handler knows better. */
+#define METHODS                                                                          \
+	(EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |           \
+		EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE |              \
+		EVHTTP_REQ_PATCH)
+
 static const char *method_name(enum evhttp_cmd_type method)
 {
-	return method == EVHTTP_REQ_POST   ? "POST"
+	return method == EVHTTP_REQ_GET    ? "GET"
 	       : method == EVHTTP_REQ_HEAD ? "HEAD"
-					   : "GET";
+	       : method == EVHTTP_REQ_POST ? "POST"
+					   : "other";
 }
 
 static union address peer_of(struct evhttp_request *request)
@@ -57,6 +64,8 @@ static void send_reply(struct evhttp_request *request, const struct web_reply *r
 
 	evhttp_add_header(headers, "Server", "nigh");
 	evhttp_add_header(headers, "Content-Type", reply->type);
+	if (reply->status == 405)
+		evhttp_add_header(headers, "Allow", reply->allow);
 	/* libevent would send the body to HEAD too. */
 	snprintf(number, sizeof(number), "%zu", len);
 	evhttp_add_header(headers, "Content-Length", number);
@@ -147,8 +156,7 @@ int web_start(struct web **out, struct event_base *base, const struct listen_set
 	evhttp_set_timeout(web->http, IDLE_TIMEOUT_S);
 	evhttp_set_max_headers_size(web->http, MAX_HEADERS);
 	evhttp_set_max_body_size(web->http, MAX_BODY);
-	evhttp_set_allowed_methods(
-		web->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST);
+	evhttp_set_allowed_methods(web->http, METHODS);
 	evhttp_set_gencb(web->http, on_request, web);
 	if (accept_on(web, listen) != 0) {
 		web_stop(web);

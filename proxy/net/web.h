@@ -11,8 +11,10 @@
 struct event_base;
 struct web;
 
+#define WEB_ALLOW_MAX 32
+
 struct web_request {
-	const char *method; /* GET, HEAD, POST */
+	const char *method; /* GET, HEAD, POST, or other */
 	const char *path;
 	const char *query; /* behind the `?`, or NULL */
 	union address peer;
@@ -22,7 +24,8 @@ struct web_request {
 struct web_reply {
 	int status;
 	const char *type;
-	FILE *out; /* the body is printed here */
+	char allow[WEB_ALLOW_MAX]; /* the methods of this path, for 405 */
+	FILE *out;                 /* the body is printed here */
 };
 
 typedef void web_fn(

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures.  NIGH names the binary; everything else comes from the kernel."""
 import contextlib
-import os
-import pathlib
 
 import pytest
 
@@ -11,16 +9,12 @@ pytest.register_assert_rewrite("harness")
 # pylint: disable=wrong-import-position
 from harness.backend import Backend
 from harness.server import Server
-from harness.sidecar import Sidecar, run_command
+from harness.sidecar import Sidecar, find_binary, run_command
 
 
 @pytest.fixture(scope="session")
 def binary():
-    path = os.environ.get("NIGH")
-    assert path, "set NIGH to the binary, for example NIGH=build/nigh"
-    path = str(pathlib.Path(path).resolve())
-    assert os.access(path, os.X_OK), f"NIGH={path} cannot be run"
-    return path
+    return find_binary()
 
 
 @pytest.fixture

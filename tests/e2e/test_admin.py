@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The admin port: status and shape of each path, metrics, who may ask."""
 import json
-import re
-import subprocess
 
 import pytest
 
 from harness.dialogue import OK
+from harness.kernel import own_address
 from harness.kube import EndpointsFile, endpoint, node, service, slice_of
 from harness.message import read_response, text
 from harness.peer import connect, wait_until
@@ -52,6 +51,16 @@ def test_index_names_every_path(nigh):
     _, body = nigh().admin("/")
     for path in PATHS[:-1] + ["/drain"]:
         assert path in body
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+def test_wrong_method(method, nigh):
+    """The answer says what would be right (RFC 9110 section 15.5.6)."""
+    with nigh().client("admin") as client:
+        client.send(text(f"{method} /metrics HTTP/1.1", "Host: a", "Connection: close"))
+        answer = read_response(client)
+    assert answer.status == 405
+    assert answer.get("Allow") == "GET, HEAD" and answer.get("Server") == "nigh"
 
 
 @pytest.mark.parametrize("method, path, status", [
@@ -116,16 +125,6 @@ def test_loopback_may_all(nigh):
     assert side.admin("/config")[0] == 200
 
 
-def other_address():
-    """An address of this machine that is not loopback, or skip."""
-    done = subprocess.run(["ip", "-4", "-o", "addr", "show", "scope", "global"],
-                          capture_output=True, text=True, check=False)
-    found = re.search(r"inet ([\d.]+)/", done.stdout)
-    if not found:
-        pytest.skip("this machine has no address but loopback")
-    return found[1]
-
-
 def statuses(side, address, paths):
     answers = {}
     for path in paths:
@@ -138,7 +137,7 @@ def statuses(side, address, paths):
 @pytest.mark.parametrize("allow", [False, True])
 def test_others_may_little(allow, nigh):
     """Probes and metrics for everyone; the rest is for loopback, or for whom we allow."""
-    address = other_address()
+    address = own_address()
     settings = {"ADMIN_ALLOW": f"198.51.100.0/24,{address}/32"} if allow else {}
     side = nigh(ADMIN=f"{address}:0", **settings)
     answers = statuses(side, address, PATHS)
@@ -158,6 +157,13 @@ def test_metrics_are_well_formed_and_complete(nigh, server):
     for name in REQUIRED:
         assert name in scrape.type, name
         assert scrape.help[name]
+
+
+def test_start_time_stands_still(nigh):
+    """Whoever looks for restarts looks for its changes."""
+    side = nigh()
+    told = {side.total("process_start_time_seconds") for _ in range(50)}
+    assert len(told) == 1
 
 
 def test_metrics_escape_labels(nigh, server):

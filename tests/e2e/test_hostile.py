@@ -71,3 +71,18 @@ def test_h2c_is_not_offered_in_a_list_either(offer, nigh, server):
                          f"Upgrade: {offer}", "HTTP2-Settings: AAMAAABkAAQAAP__"))
         _, request = app.request()
         assert not request.get("Upgrade") and not request.get("HTTP2-Settings")
+
+
+# --- clients that go away ---
+
+def test_client_that_goes_while_nobody_takes_its_upload(nigh, server):
+    """It is not read meanwhile, yet its reset is heard: nothing is held for it."""
+    app = server()
+    side = nigh.inbound(app)
+    client = side.client()
+    client.send(text("POST /x HTTP/1.1", "Host: a", f"Content-Length: {1 << 30}"))
+    app.accept()
+    client.stuff(b"x" * 65536, 64 << 20)
+    client.reset()
+    side.wait_total("nigh_connections", 0, side="downstream")
+    side.wait_total("nigh_requests_in_flight", 0)

@@ -9,7 +9,7 @@ from harness.dialogue import (
     OK, SIDES, app, app_bytes, app_ended, app_fin, app_head, app_nothing, client_fin, closed,
     ended, get, get_bytes, get_content, get_cut, get_head, get_local, kept, open_stage,
     reply, reply_close, reply_fin, reply_reset, reply_slowly, send, send_slowly)
-from harness.message import read_response, text
+from harness.message import read_head, read_response, text
 
 Row = namedtuple("Row", "name side settings steps")
 ROWS = []
@@ -260,6 +260,14 @@ def app_upgrade():
     return step
 
 
+def app_upload():
+    """The head of such a request; its body has not come yet."""
+    def step(stage):
+        stage.conn = stage.app.next_peer()
+        assert read_head(stage.conn).tokens("Connection") == ["upgrade"]
+    return step
+
+
 def get_switch():
     def step(stage):
         head = stage.client.read_until(b"\r\n\r\n").lower()
@@ -301,6 +309,16 @@ both("upgrade refused with 426",
 both("upgrade behind interim",
      send(UPGRADE), app_upgrade(), reply(HINTS + SWITCH), get(HINTS), get_switch(),
      send(FRAMES), app_bytes(FRAMES))
+UPLOAD = post("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: abc", FIVE)
+both("upgrade with a body, frames behind it",
+     send(UPLOAD + b"hello" + FRAMES), app_upgrade(), app_nothing(), reply(SWITCH), get_switch(),
+     app_bytes(FRAMES), reply(FRAMES), get_bytes(FRAMES))
+both("upgrade within the body",
+     send(UPLOAD + b"he"), app_upload(), app_bytes(b"he"), reply(SWITCH), get_switch(),
+     send(b"llo" + FRAMES), app_bytes(b"llo" + FRAMES), reply(FRAMES), get_bytes(FRAMES))
+both("upgrade refused, request behind it",
+     send(UPGRADE + GET), app_upgrade(), reply(HELLO), get(HELLO), app(GET), reply(HELLO),
+     get(HELLO), kept())
 inbound("old client cannot upgrade",
         send(text("GET /x HTTP/1.0", "Host: a", "Connection: Upgrade", "Upgrade: websocket")),
         lambda stage: check_not_upgraded(stage), reply(HELLO), get_old(b"hello", False))
@@ -327,6 +345,15 @@ def tunnel():
     return step
 
 
+inbound("connect refused, bytes behind the head",
+        send(text("CONNECT a.test:80 HTTP/1.1", "Host: a.test:80") + GET),
+        app(text("CONNECT a.test:80 HTTP/1.1", "Host: a.test:80")),
+        reply(text("HTTP/1.1 405 No", FIVE, body="hello")),
+        get(text("HTTP/1.1 405 No", FIVE, "Connection: close", body="hello")), closed(),
+        app_nothing())
+outbound("connect to nowhere, bytes behind the head",
+         send(text("CONNECT a.invalid:80 HTTP/1.1", "Host: a.invalid:80") + GET),
+         get_local(502), closed(), app_nothing())
 outbound("connect, bytes both ways",
          tunnel(), send(FRAMES), app_bytes(FRAMES), reply(FRAMES), get_bytes(FRAMES),
          client_fin(), app_fin(), reply(b"bye"), get_bytes(b"bye"), reply_fin(), closed())

@@ -76,6 +76,44 @@ def test_response_timeout_gets_504(side, nigh, server):
     stage.conn.expect_end()
 
 
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("field", ["Content-Length: 9", "Transfer-Encoding: chunked"])
+def test_stalled_body_gets_408(field, side, nigh, server):
+    stage = open_stage(side, nigh, server(), IDLE_TIMEOUT="1s")
+    stage.client.send(stage.bytes(text("POST /x HTTP/1.1", "Host: {host}", field, body="5\r\n")))
+    stage.conn = stage.app.next_peer()
+    answer = read_response(stage.client)
+    assert_local(answer, 408)
+    assert answer.says_close()
+    stage.client.expect_fin()
+    assert stage.conn.read_to_end().endswith(b"\r\n\r\n5\r\n")
+
+
+def test_stalled_body_under_a_response(nigh, server):
+    """Two that talk to each other have their own pace."""
+    app = server()
+    client = nigh.inbound(app, IDLE_TIMEOUT="2s").client()
+    client.send(text("POST / HTTP/1.1", "Host: a", "Content-Length: 2", body="o"))
+    conn = app.next_peer()
+    conn.read_until(b"\r\n\r\no")
+    conn.send(text("HTTP/1.1 200 OK", "Content-Length: 2", body="o"))
+    client.read_until(b"\r\n\r\no")
+    client.expect_silence(2.5)
+    client.send(b"k")
+    conn.expect(b"k")
+    conn.send(b"k")
+    client.expect(b"k")
+
+
+def test_response_timeout_within_an_upload(nigh, server):
+    """The application neither reads nor answers."""
+    app = server()
+    client = nigh.inbound(app, RESPONSE_TIMEOUT="300ms").client()
+    client.send(text("POST / HTTP/1.1", "Host: a", f"Content-Length: {1 << 30}"))
+    client.stuff(b"x" * 64 * KIB, 64 << 20)     # behind the 504 it is taken and thrown away
+    assert_local(read_response(client), 504)
+
+
 def test_head_limit_is_a_setting(nigh, server):
     app = server()
     side = nigh.inbound(app, MAX_HEADER_BYTES="8KiB")

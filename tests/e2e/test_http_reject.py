@@ -85,6 +85,8 @@ FRAMING = {
     "te second x": (CODING, lines("Transfer-Encoding: chunked", "Transfer-Encoding: x")),
     "te first x": (CODING, lines("Transfer-Encoding: x", "Transfer-Encoding: chunked")),
     "te quoted": (CODING, lines('Transfer-Encoding: "chunked"')),
+    "te gzip alone": (BAD, lines("Transfer-Encoding: gzip")),
+    "te ends with comma": (BAD, lines("Transfer-Encoding: chunked,")),
     "te parameter": (CODING, lines("Transfer-Encoding: chunked;q=1")),
     "te empty": (CODING, lines("Transfer-Encoding:")),
     "te space inside": (CODING, lines("Transfer-Encoding: chun ked")),
@@ -136,6 +138,13 @@ CHUNKED = {
     "trailer space before colon": chunks("5\r\nhello\r\n0\r\nA : b\r\n\r\n"),
     "trailer bare cr": chunks("5\r\nhello\r\n0\r\nA: b\rc\r\n\r\n"),
     "trailer nul": chunks("5\r\nhello\r\n0\r\nA: \0\r\n\r\n"),
+    "extension without name": chunks("5;\r\nhello\r\n0\r\n\r\n"),
+    "extension of blanks": chunks("5; \t\r\nhello\r\n0\r\n\r\n"),
+    "extension with an open quote": chunks('5;a="\r\nhello\r\n0\r\n\r\n'),
+    "trailer length": chunks("5\r\nhello\r\n0\r\nContent-Length: 5\r\n\r\n"),
+    "trailer coding": chunks("5\r\nhello\r\n0\r\nTRANSFER-ENCODING: chunked\r\n\r\n"),
+    "trailer host": chunks("5\r\nhello\r\n0\r\nA: b\r\nhost: a\r\n\r\n"),
+    "trailer connection": chunks("5\r\nhello\r\n0\r\nConnection: close\r\n\r\n"),
     "trailer empty name": chunks("5\r\nhello\r\n0\r\n: b\r\n\r\n"),
 }
 
@@ -227,6 +236,9 @@ START = {
 
 HOST = {
     "missing": host(),
+    "empty": host(""),
+    "empty in 1.0": text("GET /x HTTP/1.0", "Host: "),
+    "empty of an asterisk": text("OPTIONS * HTTP/1.1", "Host:"),
     "twice": host("{host}", "{host}"),
     "twice differing": host("{host}", "other.test"),
     "twice one empty": host("{host}", ""),
@@ -255,6 +267,10 @@ HOST = {
     "bracket then word": host("[::1]a"),
     "six without brackets": host("::1"),
     "scheme": host("http://a"),
+    "empty label": host("a..test"),
+    "empty first label": host(".test"),
+    "dot alone": host("."),
+    "two dots at the end": host("a.test.."),
     "percent broken": host("a%zz"),
     "space before colon": text("GET /x HTTP/1.1", "Host : {host}"),
     "folded": text("GET /x HTTP/1.1", "Host:\r\n {host}"),
@@ -320,6 +336,16 @@ def test_reject_byte_by_byte(stage_of, name):
             return
         for peer in stage.app.peers:
             assert not peer.read_to_end().endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("data", [b"GET /x\r\n", b"EHLO a.test\r\n", b"PRI * HTTP/2.0\r\n",
+                                  b"GET /x HTTP/1.1\n", b"\x16\x03\x01"])
+def test_no_wait_for_the_rest(stage_of, data):
+    """Whoever speaks something else waits for an answer now."""
+    with stage_of().client as client:
+        client.send(data)
+        assert_local(read_response(client), (400, 505))
+        client.expect_fin()
 
 
 def test_large_trailers(stage_of):

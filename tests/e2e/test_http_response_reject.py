@@ -67,6 +67,14 @@ def test_broken(name, side, nigh, server):
         d.get_local(502), d.kept()])
 
 
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("line", [b"hello", b"220 a.test ESMTP\r\n", b"HTTP/1.1 OK\r\n"])
+def test_no_wait_for_the_rest(line, side, nigh, server):
+    """Who speaks something else, and waits, must not make the client wait too."""
+    open_stage(side, nigh, server()).play([
+        d.send(GET), d.app(GET), d.reply(line), d.get_local(502), d.kept()])
+
+
 # Bodies that are not what the head said.
 BAD_CHUNKS = {
     "size letter": "g\r\nhello\r\n0\r\n\r\n",
@@ -76,6 +84,8 @@ BAD_CHUNKS = {
     "data without end": "5\r\nhello0\r\n\r\n",
     "data too long": "5\r\nhello!\r\n0\r\n\r\n",
     "extension nul": "5;\0\r\nhello\r\n0\r\n\r\n",
+    "trailer length": "5\r\nhello\r\n0\r\nContent-Length: 5\r\n\r\n",
+    "extension without name": "5;\r\nhello\r\n0\r\n\r\n",
     "trailer without colon": "5\r\nhello\r\n0\r\nabc\r\n\r\n",
     "trailers too large": "5\r\nhello\r\n0\r\nA: " + "x" * 70000 + "\r\n\r\n",
 }
@@ -146,6 +156,15 @@ def test_body_after_204(side, nigh, server):
     none = text("HTTP/1.1 204 No Content")
     stage = open_stage(side, nigh, server())
     stage.play([d.send(GET), d.app(GET), d.reply(none + b"evil"), d.get(none), d.kept()])
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("field", [LENGTH, CHUNKED])
+def test_body_behind_204(field, side, nigh, server):
+    """It may come late, when another request is on its way: that goes elsewhere."""
+    stage = open_stage(side, nigh, server())
+    stage.play([d.send(GET), d.app(GET), d.reply(text("HTTP/1.1 204 No Content", field)),
+                d.get(text("HTTP/1.1 204 No Content")), d.app_ended(), d.kept()])
 
 
 @pytest.mark.parametrize("side", SIDES)

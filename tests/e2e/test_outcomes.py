@@ -62,6 +62,12 @@ def head_timeout(scene):
     return client
 
 
+def body_timeout(scene):
+    client = scene.inbound(scene.server().port, IDLE_TIMEOUT="1s")
+    client.send(text("POST /x HTTP/1.1", "Host: a", "Content-Length: 5", body="hell"))
+    return client
+
+
 def misdirected(scene):
     """An outbound call to our own outbound listener would go round for ever."""
     client = scene.outbound()
@@ -78,7 +84,7 @@ def head_too_large(scene):
 
 def unsupported_coding(scene):
     client = scene.inbound(scene.server().port)
-    client.send(text("POST /x HTTP/1.1", "Host: a", "Transfer-Encoding: gzip"))
+    client.send(text("POST /x HTTP/1.1", "Host: a", "Transfer-Encoding: gzip, chunked"))
     return client
 
 
@@ -186,8 +192,8 @@ def cut_off(scene):
 
 # Scenario, and the status that nigh answers with; None where it does not answer.
 OUTCOMES = {
-    completed: None, bad_request: 400, head_timeout: 408, misdirected: 421,
-    head_too_large: 431, unsupported_coding: 501, unsupported_version: 505,
+    completed: None, bad_request: 400, head_timeout: 408, body_timeout: 408,
+    misdirected: 421, head_too_large: 431, unsupported_coding: 501, unsupported_version: 505,
     name_unresolved: 502, upstream_closed: 502, bad_response: 502, response_too_large: 502,
     no_endpoint: 503, connect_failed: 503, connect_timeout: 503, no_resources: 503,
     response_timeout: 504, response_truncated: None, client_closed: None, cut_off: None,

@@ -10,7 +10,7 @@ import pytest
 from harness.dialogue import OK
 from harness.kernel import held_between
 from harness.message import text
-from harness.peer import connect, expect_refusal
+from harness.peer import DEADLINE, connect, expect_refusal, wait_until
 from harness.server import closed_port
 
 KIB = 1024
@@ -84,6 +84,28 @@ def test_reset_after_half_close(first, nigh, server):
     ending.expect_fin()
     ending.reset()
     other.expect_reset()
+
+
+@pytest.mark.parametrize("first", ["client", "application"])
+def test_reset_after_its_own_fin(first, nigh, server):
+    """Nothing more is read from there, yet it is heard."""
+    client, app, _ = pair(nigh, server)
+    ending, other = (client, app) if first == "client" else (app, client)
+    ending.fin()
+    other.expect_fin()
+    ending.reset()
+    wait_until(other.is_hung_up, "the reset has come through")
+
+
+@pytest.mark.parametrize("first", ["client", "application"])
+def test_reset_behind_bytes_that_nobody_takes(first, nigh, server):
+    """The other side, which does not read, cannot hold the connection for ever."""
+    client, app, side = pair(nigh, server)
+    ending, other = (client, app) if first == "client" else (app, client)
+    ending.stuff(b"x" * 64 * KIB, 64 * MIB)
+    ending.reset()
+    wait_until(other.is_hung_up, "the reset has come through", 3 * DEADLINE)
+    side.wait_total("nigh_connections", 0)
 
 
 def test_end_without_a_byte(nigh, server):

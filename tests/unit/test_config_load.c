@@ -121,6 +121,15 @@ Test(config_load, all_mistakes_are_told_at_once)
 	unload();
 }
 
+Test(config_load, every_bad_item_of_a_list_is_told)
+{
+	cr_expect_eq(load(ENV("NIGH_NODE_LABELS=a=b,=c,,zz,d=e")), CONFIG_INVALID);
+	cr_assert_eq(errs.n_lines, 3);
+	cr_expect(strstr(errs.lines[0], "'=c'") && strstr(errs.lines[1], "''") &&
+		  strstr(errs.lines[2], "'zz'"));
+	unload();
+}
+
 Test(config_load, mistakes_have_one_form)
 {
 	expect_line(ENV("NIGH_MAX_REQUESTS=-1"),

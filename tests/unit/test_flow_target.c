@@ -8,7 +8,12 @@ static void worker_begin(struct worker *worker)
 {
 	static const struct config config = {.cluster_domain = "cluster.local"};
 
-	*worker = (struct worker){.config = &config};
+	static struct shared shared = {
+		.config = &config,
+		.policy = {.namespace_ = "default", .cluster_domain = "cluster.local"},
+	};
+
+	*worker = (struct worker){.config = &config, .shared = &shared};
 	for (size_t i = 0; i < sizeof(worker->targets) / sizeof(*worker->targets); i++)
 		list_init(&worker->targets[i]);
 	list_init(&worker->tallies);

@@ -110,6 +110,11 @@ static const struct bad_row bad_requests[] = {
 		"target"},
 	{"no target", BYTES("GET HTTP/1.1\r\n\r\n"), BOTH_REFUSE, "request line"},
 	{"HTTP/0.9 as it was", BYTES("GET /\r\n\r\n"), LLHTTP_TAKES, "request line"},
+	/* Who waits for the answer now sends no more. */
+	{"HTTP/0.9 without an empty line", BYTES("GET /\r\n"), BOTH_REFUSE,
+		"request line"},
+	{"another protocol's greeting", BYTES("EHLO a.test\r\n"), BOTH_REFUSE,
+		"request line"},
 	{"HTTP/0.9 by name", BYTES("GET / HTTP/0.9\r\n\r\n"), LLHTTP_TAKES,
 		"request line"},
 	{"http in lower case", BYTES("GET / http/1.1\r\n\r\n"), BOTH_REFUSE,
@@ -130,6 +135,11 @@ static const struct bad_row bad_requests[] = {
 };
 
 static const struct bad_row bad_responses[] = {
+	{"a body and nothing else", BYTES("hello"), BOTH_REFUSE, "status line"},
+	{"another protocol's greeting", BYTES("220 a.test ESMTP\r\n"), BOTH_REFUSE,
+		"status line"},
+	{"a status line that is none", BYTES("HTTP/1.1 OK\r\n"), BOTH_REFUSE,
+		"status line"},
 	{"LF ends the status line", BYTES("HTTP/1.1 200 OK\nA: b\r\n\r\n"), LLHTTP_TAKES,
 		"LF alone"},
 	{"LF ends the head", BYTES(OK "A: b\r\n\n"), LLHTTP_TAKES, "no name"},

@@ -239,7 +239,7 @@ Test(net_mailbox, each_letter_once_and_in_order)
 
 	office.thread = pthread_self();
 	cr_assert(loop_init(&office.loop, 100) == 0);
-	cr_assert(mailbox_init(&office.mailbox, &office.loop, &office) == 0);
+	cr_assert(mailbox_init(&office.mailbox, office.loop.base, &office) == 0);
 	for (int i = 0; i < N_THREADS; i++) {
 		writers[i] = (struct writer){.mailbox = &office.mailbox, .number = i};
 		cr_assert(pthread_create(&writers[i].thread, NULL, write_letters,

@@ -242,6 +242,28 @@ end:
 	end_fini(&end);
 }
 
+/* It is seen behind bytes that nobody reads, and the read after them tells it again. */
+Test(net_stream, reset_behind_unread_bytes)
+{
+	struct end end;
+	char text[16];
+	int err = 0;
+
+	end_init(&end);
+	peer_says(&end, "hello");
+	turn_when_readable(&end);
+	cr_expect(stream_take_error(&end.stream) == 0);
+	close_with_reset(end.peer);
+	end.peer = -1;
+	while (err == 0)
+		err = stream_take_error(&end.stream);
+	cr_expect(err == -ECONNRESET);
+	cr_expect(stream_take_error(&end.stream) == 0);
+	cr_expect(stream_read(&end.stream, text, 16) == 5);
+	cr_expect(stream_read(&end.stream, text, 16) == -ECONNRESET);
+	end_fini(&end);
+}
+
 Test(net_stream, doubts_that_are_none)
 {
 	struct end end;
@@ -376,7 +398,7 @@ Test(net_stream, connect)
 	end.peer = accept(listening, NULL, NULL);
 	while (!end.stream.writable)
 		turn(&end.loop);
-	cr_expect(stream_connect_result(&end.stream) == 0);
+	cr_expect(stream_take_error(&end.stream) == 0);
 	stream_close(&end.stream);
 	close(end.peer);
 	close(listening);
@@ -384,7 +406,7 @@ Test(net_stream, connect)
 	if (stream_connect(&end.stream, &end.loop, &address.sa, on_ready) == 0) {
 		while (!end.stream.writable)
 			turn(&end.loop);
-		cr_expect(stream_connect_result(&end.stream) == -ECONNREFUSED);
+		cr_expect(stream_take_error(&end.stream) == -ECONNREFUSED);
 	}
 	end.peer = -1;
 	end_fini(&end);

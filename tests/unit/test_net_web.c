@@ -26,7 +26,10 @@ struct site {
 static void handle(void *arg, const struct web_request *request, struct web_reply *reply)
 {
 	(void)arg;
-	reply->status = strcmp(request->path, "/missing") == 0 ? 404 : 200;
+	reply->status = strcmp(request->path, "/missing") == 0  ? 404
+			: strcmp(request->method, "other") == 0 ? 405
+								: 200;
+	snprintf(reply->allow, sizeof(reply->allow), "GET, HEAD");
 	if (strcmp(request->path, "/empty") != 0)
 		fprintf(reply->out, "%s %s %s %d", request->method, request->path,
 			request->query ? request->query : "-",
@@ -39,7 +42,7 @@ static void site_init(struct site *site)
 
 	*site = (struct site){0};
 	cr_assert(loop_init(&site->loop, 100) == 0);
-	cr_assert(mailbox_init(&site->mailbox, &site->loop, site) == 0);
+	cr_assert(mailbox_init(&site->mailbox, site->loop.base, site) == 0);
 	cr_assert(listen_set_open(&set, "127.0.0.1", 0, false) == 0);
 	site->address = set.addrs[0];
 	cr_assert(web_start(&site->web, site->loop.base, &set, handle, NULL) == 0);
@@ -100,9 +103,11 @@ static void *ask(void *arg)
 	end = strstr(answer, "\r\n\r\n");
 	cr_expect(end && end[4] == '\0', "a body for HEAD: %s", answer);
 	cr_expect(strstr(answer, "\r\nContent-Length: 11\r\n"), "%s", answer);
+	cr_expect(!strstr(answer, "\r\nAllow:"), "%s", answer);
 	exchange(site, "PUT /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", answer,
 		sizeof(answer));
-	cr_expect(strncmp(answer, "HTTP/1.1 501 ", 13) == 0, "%s", answer);
+	cr_expect(strncmp(answer, "HTTP/1.1 405 ", 13) == 0, "%s", answer);
+	cr_expect(strstr(answer, "\r\nAllow: GET, HEAD\r\n"), "%s", answer);
 	site->end.open = on_end;
 	mailbox_post(&site->mailbox, &site->end);
 	return NULL;

@@ -249,6 +249,9 @@ Test(build, families)
 		{SERVICE("\"ipFamilies\":[\"IPv6\"],\"ports\":[{\"name\":\"http\","
 			 "\"port\":80}]") SLICE("a", HTTP, AT("10.0.0.1")),
 			"10.0.0.1"},
+		{SLICE("a", HTTP, "") SLICE_OF("orders", "b", "IPv6",
+			 "\"ports\":[" HTTP "],\"endpoints\":[" AT("fd00::1") "]"),
+			"fd00::1"},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct topo *topo = fixture_topo(rows[i].json, "-/-");

@@ -1,5 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kernel knows of TCP connections: how many bytes wait in its queues."""
+"""What the kernel knows: of TCP connections, how many bytes wait in its queues; and the
+addresses of this machine."""
+import re
+import subprocess
+
+import pytest
+
+
+def own_address():
+    """An address of this machine that is not loopback, or skip."""
+    done = subprocess.run(["ip", "-4", "-o", "addr", "show", "scope", "global"],
+                          capture_output=True, text=True, check=False)
+    found = re.search(r"inet ([\d.]+)/", done.stdout)
+    if not found:
+        pytest.skip("this machine has no address but loopback")
+    return found[1]
 
 
 def _rows():

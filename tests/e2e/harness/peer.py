@@ -194,6 +194,12 @@ class Peer:
             raise AssertionError(f"{self.who}: wanted silence, got "
                                  f"{self.pending[:2000]!r} {self.end or ''}")
 
+    def is_hung_up(self):
+        """A reset has come, seen without a read; FIN alone is none."""
+        poll = select.poll()
+        poll.register(self.sock, 0)
+        return bool(poll.poll(0))
+
     def is_open(self):
         """False once FIN or RST has arrived; reads what is there, waits for nothing."""
         while not self.end and readable([self.sock], 0):

@@ -46,6 +46,15 @@ def run_command(binary, *arguments, timeout=30, **settings):
     return done
 
 
+def find_binary():
+    """What NIGH names."""
+    path = os.environ.get("NIGH")
+    assert path, "set NIGH to the binary, for example NIGH=build/nigh"
+    path = os.path.realpath(path)
+    assert os.access(path, os.X_OK), f"NIGH={path} cannot be run"
+    return path
+
+
 def parse_addr(text):
     host, _, port = text.rpartition(":")
     return host.strip("[]"), int(port)
@@ -60,13 +69,13 @@ def fields_of(line):
 
 
 class Sidecar:
-    """A running nigh."""
+    """A running nigh; prefix: a command that becomes it."""
 
-    def __init__(self, binary, settings):
+    def __init__(self, binary, settings, prefix=()):
         self.lines = []             # of its log
         self._news = threading.Condition()
         self._process = subprocess.Popen(
-            [binary], env=environment(settings), text=True, errors="replace",
+            [*prefix, binary], env=environment(settings), text=True, errors="replace",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.pid = self._process.pid
         self._readers = [threading.Thread(target=self._read, args=(pipe,), daemon=True)

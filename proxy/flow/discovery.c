@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flow/discovery.h"
+
+#include <stdlib.h>
+
+#include "flow/target.h"
+#include "topo/store.h"
+
+static void stop_waiting(struct target *target)
+{
+	if (!target->awaits_service)
+		return;
+	target->awaits_service = false;
+	deadline_clear(&target->discovery_deadline);
+	target_wake(target);
+}
+
+static void on_deadline(struct deadline *deadline)
+{
+	stop_waiting(container_of(deadline, struct target, discovery_deadline));
+}
+
+static void follow_topo(struct target *target)
+{
+	const struct topo_watch *watch = NULL;
+
+	if (!target->asked)
+		return;
+	if (target->worker->topo)
+		watch = topo_find_watch(target->worker->topo, target->asked->namespace_,
+			target->asked->name);
+	target->is_blind = !watch || !watch->settled || watch->problem;
+	if (watch && watch->settled)
+		stop_waiting(target);
+}
+
+void discovery_begin(struct target *target, const struct topo_name *name)
+{
+	struct worker *worker = target->worker;
+	const struct discovery *discovery = worker->shared->discovery;
+
+	if (!discovery)
+		return;
+	target->asked = malloc(sizeof(*target->asked));
+	if (!target->asked)
+		return;
+	*target->asked = *name;
+	discovery->hold(discovery->arg, name->namespace_, name->name);
+	target->awaits_service = worker->config->discovery_wait_ms > 0;
+	if (target->awaits_service)
+		deadline_set(&worker->discovery, &target->discovery_deadline,
+			worker->config->discovery_wait_ms, on_deadline);
+	follow_topo(target);
+}
+
+void discovery_end(struct target *target)
+{
+	const struct discovery *discovery = target->worker->shared->discovery;
+
+	if (!target->asked)
+		return;
+	deadline_clear(&target->discovery_deadline);
+	if (discovery)
+		discovery->release(
+			discovery->arg, target->asked->namespace_, target->asked->name);
+	free(target->asked);
+	target->asked = NULL;
+}
+
+void discovery_follow_topo(struct worker *worker)
+{
+	for (size_t i = 0; i < sizeof(worker->targets) / sizeof(*worker->targets); i++)
+		list_each_safe (node, next, &worker->targets[i])
+			follow_topo(container_of(node, struct target, node));
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Services that are looked for when somebody calls them. A target whose name may be a
+ * service's asks for it as long as it lives. Its first requests wait until whatever can
+ * be known is, at most NIGH_DISCOVERY_WAIT; then they go to the name by DNS, until
+ * something is known after all.
+ */
+#include <stdbool.h>
+
+struct target;
+struct topo_name;
+struct worker;
+
+/* The source that is asked, from any worker's thread. Immutable. */
+struct discovery {
+	void (*hold)(void *arg, const char *namespace_, const char *name);
+	void (*release)(void *arg, const char *namespace_, const char *name);
+	void *arg;
+};
+
+/* Nothing without a source that is to be asked. Copies the name. */
+void discovery_begin(struct target *target, const struct topo_name *name);
+void discovery_end(struct target *target);
+
+/* The worker's topology has changed: who has waited for it goes on. */
+void discovery_follow_topo(struct worker *worker);

@@ -1,0 +1,602 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *              api_start
+ *                  | server away and somebody tries already
+ *                  +-----------------------> QUEUED
+ *                  v                           | the turn to try, or the server is back
+ *   on_end <--- RUNNING <----------------------+
+ *
+ * libcurl tells which sockets and which time to watch, and is told what happened.
+ */
+#include "topo/source/api.h"
+
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <curl/curl.h>
+#include <event2/event.h>
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/rng.h"
+#include "topo/arena.h"
+
+#define CONNECT_TIMEOUT_MS 5000L
+#define TOKEN_FRESH_MS     60000
+
+/* A dead peer is found by unanswered probes within 15 + 3 x 5 seconds. */
+#define KEEPALIVE_IDLE_S     15L
+#define KEEPALIVE_INTERVAL_S 5L
+#define KEEPALIVE_PROBES     3
+#define UNACKED_MS           20000
+
+/* How often silent calls are looked for. */
+#define SWEEP_S 5
+
+/* Of curl's buffer per call: events are small and come one by one. */
+#define BUFFER_BYTES 8192L
+
+/* While the server is away one request tries. Two seconds, spread over twice that, keep
+ * the return within sight and a thousand pods from speaking at once. */
+#define TRY_FIRST_MS 250
+#define TRY_MAX_MS   2000
+
+struct api {
+	struct event_base *base;
+	struct cluster cluster;
+	CURLM *multi;
+	struct event *timer;
+	struct event *try_timer; /* set while the server is away */
+	struct event *sweep_timer;
+	struct event *farewell; /* for streams that were given up */
+	struct list calls;      /* running */
+	struct list queue;      /* for the server's return */
+	struct api_call *trying;
+	char *token;
+	uint64_t token_read_ms;
+	uint64_t n_requests;
+	uint64_t last_byte_ms; /* of any call */
+	unsigned try_ms;       /* 0: the server is there */
+	bool answered;         /* it is back, as a call has seen */
+	struct rng rng;
+	char outage[256];
+};
+
+struct api_call {
+	struct list node;
+	struct api *api;
+	CURL *easy;
+	struct curl_slist *headers;
+	const struct api_handlers *handlers;
+	void *arg;
+	char *path, *accept;
+	unsigned timeout_s, silence_s;
+	uint64_t last_byte_ms;
+	bool given_up;
+	bool is_over; /* to its end, so that no stream is left open */
+	char problem[CURL_ERROR_SIZE];
+};
+
+static void call_free(struct api_call *call)
+{
+	struct api *api = call->api;
+
+	list_unlink(&call->node);
+	if (api->trying == call)
+		api->trying = NULL;
+	if (call->easy) {
+		curl_multi_remove_handle(api->multi, call->easy);
+		if (!call->is_over || list_empty(&api->calls))
+			event_active(api->farewell, EV_TIMEOUT, 0);
+		curl_easy_cleanup(call->easy);
+	}
+	curl_slist_free_all(call->headers);
+	free(call->path);
+	free(call->accept);
+	free(call);
+}
+
+/* The file may be replaced at any time; while it cannot be read the old one stays. */
+static const char *token_of(struct api *api)
+{
+	char text[16384];
+	FILE *file;
+	size_t n;
+
+	if (!api->cluster.token_path)
+		return api->cluster.token;
+	if (api->token && clock_ms() - api->token_read_ms < TOKEN_FRESH_MS)
+		return api->token;
+	file = fopen(api->cluster.token_path, "re");
+	if (!file)
+		return api->token;
+	n = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[n] = '\0';
+	text[strcspn(text, " \t\r\n")] = '\0';
+	if (*text == '\0')
+		return api->token;
+	free(api->token);
+	api->token = arena_xprintf("%s", text);
+	api->token_read_ms = clock_ms();
+	return api->token;
+}
+
+static int call_status(const struct api_call *call)
+{
+	long status = 0;
+
+	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+	return (int)status;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
+{
+	struct api_call *call = arg;
+
+	call->last_byte_ms = call->api->last_byte_ms = clock_ms();
+	if (!call->handlers->on_bytes(call->arg, call_status(call), bytes, size * n)) {
+		call->given_up = true;
+		return CURL_WRITEFUNC_ERROR;
+	}
+	return size * n;
+}
+
+/* Nothing may be started from within libcurl: the loop does it. */
+static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
+{
+	struct api_call *call = arg;
+	struct api *api = call->api;
+
+	call->last_byte_ms = api->last_byte_ms = clock_ms();
+	if (size * n == 2 && *bytes == '\r' && call_status(call) >= 200)
+		call->handlers->on_answer(call->arg, call_status(call));
+	if (api->try_ms > 0 && !api->answered) {
+		api->answered = true;
+		event_active(api->try_timer, EV_TIMEOUT, 0);
+	}
+	return size * n;
+}
+
+static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	int probes = KEEPALIVE_PROBES, unacked_ms = UNACKED_MS;
+
+	(void)arg;
+	(void)purpose;
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
+	return CURL_SOCKOPT_OK;
+}
+
+static void set_pem(CURL *easy, CURLoption path_option, CURLoption blob_option,
+	const struct cluster_pem *pem)
+{
+	struct curl_blob blob = {.flags = CURL_BLOB_COPY};
+
+	if (pem->data) {
+		blob.data = pem->data;
+		blob.len = strlen(pem->data);
+		curl_easy_setopt(easy, blob_option, &blob);
+	} else if (pem->path) {
+		curl_easy_setopt(easy, path_option, pem->path);
+	}
+}
+
+static void set_tls(CURL *easy, const struct cluster *cluster)
+{
+	set_pem(easy, CURLOPT_CAINFO, CURLOPT_CAINFO_BLOB, &cluster->ca);
+	set_pem(easy, CURLOPT_SSLCERT, CURLOPT_SSLCERT_BLOB, &cluster->certificate);
+	set_pem(easy, CURLOPT_SSLKEY, CURLOPT_SSLKEY_BLOB, &cluster->key);
+	/* Only the cluster's own authority counts, and it may be replaced. */
+	curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+	curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+	if (cluster->insecure) {
+		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
+}
+
+static void set_headers(struct api_call *call)
+{
+	const char *token = token_of(call->api);
+	char *line = arena_xprintf("Accept: %s", call->accept);
+
+	call->headers = curl_slist_append(NULL, line);
+	free(line);
+	if (token) {
+		line = arena_xprintf("Authorization: Bearer %s", token);
+		call->headers = curl_slist_append(call->headers, line);
+		free(line);
+	}
+	curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
+}
+
+static void set_url(struct api_call *call)
+{
+	const struct cluster *cluster = &call->api->cluster;
+	char *url = arena_xprintf("%s%s", cluster->url, call->path);
+
+	curl_easy_setopt(call->easy, CURLOPT_URL, url);
+	free(url);
+}
+
+static void set_options(struct api_call *call)
+{
+	CURL *easy = call->easy;
+
+	set_url(call);
+	set_tls(easy, &call->api->cluster);
+	set_headers(call);
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
+	curl_easy_setopt(easy, CURLOPT_USERAGENT, "nigh/" NIGH_VERSION);
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
+	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+	/* http_proxy in our environment is meant for the application, and may be us. */
+	curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)call->timeout_s);
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_made);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
+	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->problem);
+}
+
+static void run(struct api_call *call)
+{
+	struct api *api = call->api;
+
+	list_unlink(&call->node);
+	list_push(&api->calls, &call->node);
+	call->easy = curl_easy_init();
+	if (!call->easy)
+		abort();
+	set_options(call);
+	call->last_byte_ms = api->last_byte_ms = clock_ms();
+	api->n_requests++;
+	curl_multi_add_handle(api->multi, call->easy);
+}
+
+static void try_later(struct api *api)
+{
+	struct timeval after;
+	uint64_t ms;
+
+	api->try_ms = api->try_ms == 0               ? TRY_FIRST_MS
+		      : api->try_ms * 2 < TRY_MAX_MS ? api->try_ms * 2
+						     : TRY_MAX_MS;
+	ms = api->try_ms + rng_below(&api->rng, api->try_ms);
+	after = (struct timeval){(time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
+	event_add(api->try_timer, &after);
+}
+
+static void note_answer(struct api *api)
+{
+	if (api->try_ms == 0)
+		return;
+	api->try_ms = 0;
+	api->answered = false;
+	event_del(api->try_timer);
+	while (!list_empty(&api->queue))
+		run(container_of(api->queue.next, struct api_call, node));
+}
+
+static void on_try(evutil_socket_t fd, short what, void *arg)
+{
+	struct api *api = arg;
+
+	(void)fd;
+	(void)what;
+	if (api->answered) {
+		note_answer(api);
+		return;
+	}
+	if (list_empty(&api->queue))
+		return; /* the next one that comes tries at once */
+	api->trying = container_of(api->queue.next, struct api_call, node);
+	run(api->trying);
+}
+
+/* No answer: the others need not find out for themselves. */
+static void note_outage(struct api *api, struct api_call *call, const char *problem)
+{
+	bool is_news = api->try_ms == 0;
+
+	snprintf(api->outage, sizeof(api->outage), "%s", problem);
+	if (is_news || api->trying == call)
+		try_later(api);
+}
+
+static void end(struct api_call *call, CURLcode code)
+{
+	const struct api_handlers *handlers = call->handlers;
+	struct api *api = call->api;
+	struct api_result result = {.complete = code == CURLE_OK};
+	curl_off_t retry_after = 0;
+	char problem[CURL_ERROR_SIZE];
+	void *arg = call->arg;
+	int status = call_status(call);
+
+	curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after);
+	result.status = status;
+	call->is_over = code == CURLE_OK;
+	result.retry_after_s =
+		retry_after > 0 && retry_after < 3600 ? (unsigned)retry_after : 0;
+	if (code != CURLE_OK && !call->given_up) {
+		snprintf(problem, sizeof(problem), "%s",
+			*call->problem ? call->problem : curl_easy_strerror(code));
+		result.problem = problem;
+	}
+	/* Rejected credentials: the file may hold new ones. */
+	if (status == 401)
+		api->token_read_ms = 0;
+	if (status == 401 && api->cluster.token_path) {
+		free(api->token);
+		api->token = NULL;
+	}
+	if (status == 0)
+		note_outage(api, call, result.problem ? result.problem : "no answer");
+	call_free(call);
+	handlers->on_end(arg, &result);
+}
+
+static void make_multi(struct api *api);
+
+/* The connections are dead, though nobody has told: all begins anew on fresh ones. */
+static void start_over(struct api *api)
+{
+	note_outage(api, NULL, "the server has gone silent");
+	while (!list_empty(&api->calls))
+		end(container_of(api->calls.next, struct api_call, node),
+			CURLE_OPERATION_TIMEDOUT);
+	curl_multi_cleanup(api->multi);
+	make_multi(api);
+}
+
+/*
+ * libcurl leaves the reset of a stream that is given up unsent until its connection has
+ * something else to send, and the server goes on watching for nobody. A window update,
+ * which going on after a pause sends, takes it along. When nothing is asked any more, the
+ * connections go.
+ */
+static void on_farewell(evutil_socket_t fd, short what, void *arg)
+{
+	struct api *api = arg;
+
+	(void)fd;
+	(void)what;
+	list_each_safe (node, next, &api->calls) {
+		CURL *easy = container_of(node, struct api_call, node)->easy;
+
+		curl_easy_pause(easy, CURLPAUSE_RECV);
+		curl_easy_pause(easy, CURLPAUSE_CONT);
+	}
+	if (!list_empty(&api->calls))
+		return;
+	curl_multi_cleanup(api->multi);
+	make_multi(api);
+}
+
+static bool is_silent(const struct api_call *call, uint64_t now)
+{
+	return call->silence_s > 0 &&
+	       now - call->last_byte_ms > (uint64_t)call->silence_s * 1000;
+}
+
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	struct api *api = arg;
+	uint64_t now = clock_ms();
+
+	(void)fd;
+	(void)what;
+	list_each_safe (node, next, &api->calls) {
+		struct api_call *call = container_of(node, struct api_call, node);
+
+		if (!is_silent(call, now))
+			continue;
+		if (now - api->last_byte_ms > (uint64_t)call->silence_s * 1000) {
+			start_over(api);
+			return;
+		}
+		end(call, CURLE_OPERATION_TIMEDOUT);
+		return; /* the list may have changed: the others at the next sweep */
+	}
+}
+
+static void end_what_is_done(struct api *api)
+{
+	CURLMsg *message;
+	int n_left;
+
+	while ((message = curl_multi_info_read(api->multi, &n_left))) {
+		CURLcode code = message->data.result;
+		struct api_call *call = NULL;
+		bool gave_no_answer;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&call);
+		gave_no_answer =
+			code == CURLE_OPERATION_TIMEDOUT && call_status(call) == 0;
+		end(call, code);
+		if (gave_no_answer) {
+			start_over(api);
+			return;
+		}
+	}
+}
+
+static void on_socket(evutil_socket_t fd, short what, void *arg)
+{
+	struct api *api = arg;
+	int n_running;
+	int mask = (what & EV_READ ? CURL_CSELECT_IN : 0) |
+		   (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
+
+	curl_multi_socket_action(api->multi, fd, mask, &n_running);
+	end_what_is_done(api);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct api *api = arg;
+	int n_running;
+
+	(void)fd;
+	(void)what;
+	curl_multi_socket_action(api->multi, CURL_SOCKET_TIMEOUT, 0, &n_running);
+	end_what_is_done(api);
+}
+
+/* libcurl wants this socket watched for other things than before. */
+static int on_watch(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
+{
+	struct api *api = arg;
+	struct event *event = socket_arg;
+	short events = (short)((what & CURL_POLL_IN ? EV_READ : 0) |
+			       (what & CURL_POLL_OUT ? EV_WRITE : 0) | EV_PERSIST);
+
+	(void)easy;
+	if (event)
+		event_free(event);
+	event = NULL;
+	if (what != CURL_POLL_REMOVE) {
+		event = event_new(api->base, fd, events, on_socket, api);
+		if (!event)
+			abort();
+		event_add(event, NULL);
+	}
+	curl_multi_assign(api->multi, fd, event);
+	return 0;
+}
+
+static int on_want_timer(CURLM *multi, long ms, void *arg)
+{
+	struct api *api = arg;
+	struct timeval after = {ms / 1000, (ms % 1000) * 1000};
+
+	(void)multi;
+	if (ms < 0)
+		event_del(api->timer);
+	else
+		event_add(api->timer, &after);
+	return 0;
+}
+
+struct api *api_create(struct event_base *base, const struct cluster *cluster)
+{
+	static const struct timeval sweep = {SWEEP_S, 0};
+	struct api *api = calloc(1, sizeof(*api));
+
+	if (!api || curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
+		abort();
+	api->base = base;
+	api->cluster = *cluster;
+	list_init(&api->calls);
+	list_init(&api->queue);
+	rng_init(&api->rng, clock_us() ^ (uint64_t)(uintptr_t)api);
+	api->timer = event_new(base, -1, 0, on_timer, api);
+	api->try_timer = event_new(base, -1, 0, on_try, api);
+	api->sweep_timer = event_new(base, -1, EV_PERSIST, on_sweep, api);
+	api->farewell = event_new(base, -1, 0, on_farewell, api);
+	if (!api->timer || !api->try_timer || !api->sweep_timer || !api->farewell)
+		abort();
+	event_add(api->sweep_timer, &sweep);
+	make_multi(api);
+	return api;
+}
+
+static void make_multi(struct api *api)
+{
+	api->multi = curl_multi_init();
+	if (!api->multi)
+		abort();
+	curl_multi_setopt(api->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
+	curl_multi_setopt(api->multi, CURLMOPT_SOCKETFUNCTION, on_watch);
+	curl_multi_setopt(api->multi, CURLMOPT_SOCKETDATA, api);
+	curl_multi_setopt(api->multi, CURLMOPT_TIMERFUNCTION, on_want_timer);
+	curl_multi_setopt(api->multi, CURLMOPT_TIMERDATA, api);
+}
+
+void api_destroy(struct api *api)
+{
+	if (!api)
+		return;
+	curl_multi_cleanup(api->multi);
+	event_free(api->timer);
+	event_free(api->try_timer);
+	event_free(api->sweep_timer);
+	event_free(api->farewell);
+	cluster_fini(&api->cluster);
+	free(api->token);
+	free(api);
+	curl_global_cleanup();
+}
+
+struct api_call *api_start(struct api *api, const struct api_request *request,
+	const struct api_handlers *handlers, void *arg)
+{
+	struct api_call *call = calloc(1, sizeof(*call));
+
+	if (!call)
+		abort();
+	call->api = api;
+	call->handlers = handlers;
+	call->arg = arg;
+	call->path = arena_xprintf("%s", request->path);
+	call->accept = arena_xprintf("%s", request->accept);
+	call->timeout_s = request->timeout_s;
+	call->silence_s = request->silence_s;
+	list_push(&api->queue, &call->node);
+	if (api->try_ms == 0)
+		run(call);
+	else if (!api->trying && !event_pending(api->try_timer, EV_TIMEOUT, NULL))
+		on_try(-1, 0, api);
+	return call;
+}
+
+void api_cancel(struct api_call *call)
+{
+	struct api *api;
+
+	if (!call)
+		return;
+	api = call->api;
+	call_free(call);
+	/* Whoever was to try is gone: somebody else does. */
+	if (api->try_ms > 0 && !api->trying &&
+		!event_pending(api->try_timer, EV_TIMEOUT, NULL))
+		on_try(-1, 0, api);
+}
+
+const char *api_outage(const struct api *api)
+{
+	return api->try_ms > 0 ? api->outage : NULL;
+}
+
+uint64_t api_n_requests(const struct api *api)
+{
+	return api->n_requests;
+}
+
+char *api_encode(const char *text)
+{
+	char *escaped = curl_easy_escape(NULL, text, 0);
+	char *copy = arena_xprintf("%s", escaped ? escaped : "");
+
+	curl_free(escaped);
+	return copy;
+}
