@@ -9,7 +9,7 @@ import pytest
 from harness.dialogue import OK, assert_local
 from harness.kube import EndpointsFile, endpoint, node, service, slice_of
 from harness.load import Load
-from harness.message import read_response, text
+from harness.message import read_request, read_response, text
 from harness.peer import wait_until
 
 GET = text("GET / HTTP/1.1", "Host: app.test")
@@ -172,6 +172,25 @@ def test_connect_timeout(nigh, server):
     answer = read_response(client)
     assert_local(answer, (503, 504))
     assert time.monotonic() - start < 5
+    for sock in stuffed:
+        sock.close()
+
+
+def test_connect_timeout_of_a_server_that_answers_others(nigh, server):
+    """Its queue is short, that is all: the request goes on a connection that is there."""
+    app = server(backlog=0)
+    side = nigh.inbound(app, CONNECT_TIMEOUT="5s", POOL_IDLE_TIMEOUT="30s")
+    first, second = side.client(), side.client()
+    first.send(GET)
+    conn, _ = app.request()
+    stuffed = fill_backlog(app)
+    second.send(GET)
+    wait_until(lambda: side.json("/stats")["inbound"]["upstream"]["open"] == 2, "it dials")
+    conn.send(OK)
+    first.expect(OK)
+    read_request(conn)
+    conn.send(OK)
+    second.expect(OK)
     for sock in stuffed:
         sock.close()
 
