@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from harness.callers import Callers
 from harness.dialogue import OK, assert_local
 from harness.kube import EndpointsFile, endpoint, node, service, slice_of
-from harness.load import Load
 from harness.message import read_request, read_response, text
 from harness.peer import wait_until
 
@@ -24,7 +24,7 @@ def service_of(nigh, folder, backends, **settings):
 def test_killed_backend_costs_no_get(nigh, backend, tmp_path):
     good, bad = backend("good"), backend("bad")
     side = service_of(nigh, tmp_path, [good, bad])
-    with Load(side.addr("outbound")) as load:
+    with Callers(side.addr("outbound")) as load:
         load.more(50)
         for _ in range(3):
             bad.kill()
@@ -38,7 +38,7 @@ def test_killed_backend_costs_no_get(nigh, backend, tmp_path):
 def test_backends_that_close_idle_connections_cost_no_get(nigh, backend, tmp_path):
     both = [backend("a"), backend("b")]
     side = service_of(nigh, tmp_path, both, RETRY_BUDGET="100")
-    with Load(side.addr("outbound")) as load:
+    with Callers(side.addr("outbound")) as load:
         for _ in range(20):
             for made in both:
                 made.close_idle()
@@ -50,7 +50,7 @@ def test_frozen_backend_is_passed_by(nigh, backend, tmp_path):
     """As SIGSTOP: calls that wait there wait, the others go to the other one."""
     good, bad = backend("good"), backend("bad")
     side = service_of(nigh, tmp_path, [good, bad])
-    with Load(side.addr("outbound"), clients=8) as load:
+    with Callers(side.addr("outbound"), clients=8) as load:
         load.more(50)
         bad.freeze()
         load.more(200)
