@@ -186,12 +186,25 @@ Test(version, of_deletes)
 	struct topo_store *store = filled();
 	cJSON *known = cJSON_Parse(NODE("n1", ""));
 	uint64_t version = topo_store_version(store);
-	topo_store_delete(store, known);
+	topo_store_delete(store, &n1, known);
 	cr_expect_neq(topo_store_version(store), version);
 	version = topo_store_version(store);
-	topo_store_delete(store, known);
+	topo_store_delete(store, &n1, known);
 	cr_expect_eq(topo_store_version(store), version);
 	cJSON_Delete(known);
+	topo_store_destroy(store);
+}
+
+/* A slice that changes its service: the old one's feed may hear of it last. */
+Test(scope, delete_of_what_has_moved)
+{
+	struct topo_store *store = topo_store_create();
+	cJSON *before = cJSON_Parse(SLICE("a", "orders"));
+	cr_assert_eq(upsert(store, SLICE("a", "orders")), 0);
+	cr_assert_eq(upsert(store, SLICE("a", "other")), 0);
+	topo_store_delete(store, &orders, before);
+	cr_expect_str_eq(names(store), "a//");
+	cJSON_Delete(before);
 	topo_store_destroy(store);
 }
 
