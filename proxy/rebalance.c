@@ -12,19 +12,17 @@
 
 #define ASK_TIMEOUT_MS 1000
 
-struct draw {
+struct call {
 	struct letter letter;
-	uint64_t opened_before_ms, from_ms;
+	struct draw draw;
 };
 
-static void open_draw(struct letter *letter, void *owner)
+static void open_call(struct letter *letter, void *owner)
 {
-	struct draw *draw = container_of(letter, struct draw, letter);
-	struct worker *worker = owner;
+	struct call *call = container_of(letter, struct call, letter);
 
-	clients_draw(worker, draw->opened_before_ms, draw->from_ms,
-		worker->config->rebalance_ms);
-	free(draw);
+	clients_draw(owner, &call->draw);
+	free(call);
 }
 
 static void set_timer(struct event *event, uint64_t at_ms)
@@ -53,15 +51,16 @@ static void begin(struct rebalance *rebalance)
 		"new_addresses=%zu ready=%zu window_ms=%lu", growth->n_new,
 		count_ready(growth), (unsigned long)window_ms);
 	for (unsigned i = 0; i < rebalance->n_workers; i++) {
-		struct draw *draw = calloc(1, sizeof(*draw));
+		struct call *call = calloc(1, sizeof(*call));
 
-		if (!draw)
+		if (!call)
 			abort(); /* half a rebalance would pass for a whole one */
+		call->letter.open = open_call;
 		/* Who came when the new ones were there may have found them itself. */
-		*draw = (struct draw){.letter.open = open_draw,
+		call->draw = (struct draw){.from_ms = growth->begun_ms,
 			.opened_before_ms = growth->seen_ms,
-			.from_ms = growth->begun_ms};
-		mailbox_post(&rebalance->workers[i].mailbox, &draw->letter);
+			.busy_from_ms = growth->busy_from_ms};
+		mailbox_post(&rebalance->workers[i].mailbox, &call->letter);
 	}
 	set_timer(rebalance->end, growth->begun_ms + window_ms);
 }
@@ -118,7 +117,8 @@ int rebalance_init(struct rebalance *rebalance, struct event_base *base,
 		.shared = shared, .workers = workers, .n_workers = n_workers};
 	if (config->rebalance_ms == 0 || config->service.n_items == 0)
 		return 0;
-	growth_init(&rebalance->growth, config->pod_ip, config->rebalance_interval_ms);
+	growth_init(&rebalance->growth, config->pod_ip, config->rebalance_interval_ms,
+		config->rebalance_ms);
 	for (size_t i = 0; i < config->service.n_items; i++) {
 		const struct config_service *service = &config->service.items[i];
 

@@ -31,6 +31,9 @@ struct growth_member {
  * no longer than twice. */
 #define GATHER_MS (2 * GROWTH_STEADY_MS)
 
+/* So much later a busy connection has had its next response. */
+#define NEXT_REQUEST_MS 1000
+
 static struct in6_addr map_ipv4(struct in_addr ip)
 {
 	struct in6_addr mapped = {.s6_addr = {[10] = 0xff, [11] = 0xff}};
@@ -39,11 +42,12 @@ static struct in6_addr map_ipv4(struct in_addr ip)
 	return mapped;
 }
 
-void growth_init(struct growth *growth, const char *pod_ip, uint64_t interval_ms)
+void growth_init(struct growth *growth, const char *pod_ip, uint64_t interval_ms,
+	uint64_t window_ms)
 {
 	struct in_addr ipv4;
 
-	*growth = (struct growth){.interval_ms = interval_ms};
+	*growth = (struct growth){.interval_ms = interval_ms, .window_ms = window_ms};
 	if (pod_ip && inet_pton(AF_INET, pod_ip, &ipv4) == 1)
 		growth->self = map_ipv4(ipv4);
 	else if (pod_ip && inet_pton(AF_INET6, pod_ip, &growth->self) != 1)
@@ -111,8 +115,20 @@ static void keep_certain(struct growth_service *service, uint64_t now_ms)
 	service->n_members = n_kept;
 }
 
+/*
+ * Our peers answer each new address, our own too, at once or when their interval is over,
+ * and a connection that they send away comes here with its next request.
+ */
+static void note_growth(struct growth *growth, uint64_t now_ms)
+{
+	if (now_ms > growth->busy_until_ms)
+		growth->busy_from_ms = now_ms;
+	growth->busy_until_ms = now_ms + GATHER_MS + growth->interval_ms +
+				growth->window_ms + NEXT_REQUEST_MS;
+}
+
 /* What an address of the new state is, by what it was. */
-static struct growth_member arrive(const struct growth *growth,
+static struct growth_member arrive(struct growth *growth,
 	const struct growth_service *service, const struct growth_member *before,
 	const struct in6_addr *ip, uint64_t now_ms)
 {
@@ -120,8 +136,10 @@ static struct growth_member arrive(const struct growth *growth,
 
 	if (before && before->present)
 		return *before;
-	member.counted = !service->is_known || compare(ip, &growth->self) == 0 ||
-			 (before && is_certain(before, now_ms));
+	member.counted = !service->is_known || (before && is_certain(before, now_ms));
+	if (!member.counted)
+		note_growth(growth, now_ms);
+	member.counted = member.counted || compare(ip, &growth->self) == 0;
 	return member;
 }
 

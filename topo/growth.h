@@ -34,7 +34,11 @@ struct growth {
 	struct growth_service *services;
 	size_t n_services;
 	struct in6_addr self; /* IPv4 as IPv4-mapped; all zero: not known */
-	uint64_t interval_ms;
+	uint64_t interval_ms, window_ms;
+
+	/* The service has been growing since then, as far as its pods may still be at it:
+	 * who has come since may come from a rebalance of one of them. */
+	uint64_t busy_from_ms, busy_until_ms;
 
 	/* Of the last rebalance: */
 	uint64_t n_begun; /* how many there were so far */
@@ -43,8 +47,9 @@ struct growth {
 	size_t n_new;     /* its new addresses */
 };
 
-/* Any text may be NULL that is not known. */
-void growth_init(struct growth *growth, const char *pod_ip, uint64_t interval_ms);
+/* pod_ip may be NULL; a rebalance takes window_ms and comes once in interval_ms. */
+void growth_init(struct growth *growth, const char *pod_ip, uint64_t interval_ms,
+	uint64_t window_ms);
 void growth_fini(struct growth *growth);
 
 /* Borrows the names. */

@@ -207,18 +207,28 @@ static bool may_draw(const struct client *client, uint64_t opened_before_ms)
 	       client->life.opened_ms < opened_before_ms;
 }
 
-void clients_draw(struct worker *worker, uint64_t opened_before_ms, uint64_t now_ms,
-	uint64_t window_ms)
+static uint64_t draw_moment(const struct client *client, const struct draw *draw)
+{
+	struct worker *worker = client->worker;
+	const struct config *config = worker->config;
+	uint64_t opened_ms = client->life.opened_ms,
+		 rested_ms = opened_ms + config->rebalance_interval_ms,
+		 due_ms = draw->from_ms + rng_below(&worker->loop.rng,
+						  (uint32_t)config->rebalance_ms + 1);
+
+	return opened_ms >= draw->busy_from_ms && rested_ms > due_ms ? rested_ms : due_ms;
+}
+
+void clients_draw(struct worker *worker, const struct draw *draw)
 {
 	if (worker->draining)
 		return;
 	list_each_safe (node, next, &worker->clients) {
 		struct client *client = container_of(node, struct client, node);
 
-		if (!may_draw(client, opened_before_ms))
+		if (!may_draw(client, draw->opened_before_ms))
 			continue;
-		client->life.due_ms =
-			now_ms + rng_below(&worker->loop.rng, (uint32_t)window_ms + 1);
+		client->life.due_ms = draw_moment(client, draw);
 		worker->gauges.due++;
 	}
 }

@@ -60,10 +60,19 @@ void client_drop(struct client *client, bool reset);
 /* Whether this connection is recycled with the current response; then it counts. */
 bool client_retires(struct client *client);
 
-/* A rebalance begins: each inbound keep-alive connection that was opened before that time
- * draws a moment within window_ms from now_ms. */
-void clients_draw(struct worker *worker, uint64_t opened_before_ms, uint64_t now_ms,
-	uint64_t window_ms);
+/*
+ * A rebalance: each inbound keep-alive connection that was opened before the new pods
+ * were there draws a moment within NIGH_REBALANCE. One that was opened while the service
+ * was growing already may have come by a rebalance of another pod: it is left alone for
+ * NIGH_REBALANCE_INTERVAL, so that no client moves more often than that.
+ */
+struct draw {
+	uint64_t from_ms;
+	uint64_t opened_before_ms;
+	uint64_t busy_from_ms;
+};
+
+void clients_draw(struct worker *worker, const struct draw *draw);
 
 /* While the exchange does not read: whether the peer has gone for good (not FIN alone).
  */

@@ -22,6 +22,15 @@ def wait_ready(side, count):
                f"{count} are ready\n{side.log}", 3 * DEADLINE)
 
 
+def ready_service(world, count):
+    """The service, once the controllers have found so many pods to be ready: what a
+    sidecar that starts now sees first."""
+    world.service()
+    world.wait_endpoints(
+        lambda found: sum(one["conditions"]["ready"] for one in found) == count,
+        f"{count} ready endpoints")
+
+
 def begun(side):
     """The rebalances so far, as the log has them."""
     lines = [fields_of(line) for line in list(side.lines)]
@@ -45,8 +54,7 @@ def serve(world):
 def test_new_pods_get_their_share(world, serve, cleanup):
     """2 to 3 pods. Each connection moves once, and no request fails."""
     pods = [world.pod("one"), world.pod("two"), world.pod("three", ready=False)]
-    world.service()
-    world.wait_count(3)
+    ready_service(world, 2)
     sides = [serve(pod) for pod in pods]
     for side in sides:
         wait_ready(side, 2)
@@ -72,8 +80,7 @@ def test_new_pods_get_their_share(world, serve, cleanup):
 def test_a_rolling_update(world, serve):
     """One for one, several within the interval: at most one rebalance in each."""
     pods = [world.pod(f"old-{number}") for number in range(4)]
-    world.service()
-    world.wait_count(4)
+    ready_service(world, 4)
     side = serve(pods[0], REBALANCE="100ms", REBALANCE_INTERVAL="1h")
     wait_ready(side, 4)
     client = connect(side.addr("inbound"))
@@ -93,8 +100,7 @@ def test_a_rolling_update(world, serve):
 def test_an_outage_is_no_growth(world, cluster, serve):
     """Nor what follows it; one pod less is none either."""
     pods = [world.pod("one"), world.pod("two"), world.pod("three")]
-    world.service()
-    world.wait_count(3)
+    ready_service(world, 3)
     side = serve(pods[0])
     wait_ready(side, 3)
     cluster.front.kill()

@@ -9,6 +9,7 @@
 
 #define START_MS    1000
 #define INTERVAL_MS 10000
+#define WINDOW_MS   2000
 #define END_MS      60000
 
 /*
@@ -93,7 +94,7 @@ static void run(const char *states, const char *self, char begins[256])
 	char *text = strdup(states), *rest = text, *next = strsep(&rest, " ");
 	size_t len = 0;
 
-	growth_init(&growth, self, INTERVAL_MS);
+	growth_init(&growth, self, INTERVAL_MS, WINDOW_MS);
 	growth_add_service(&growth, "shop", "orders");
 	if (strchr(states, '/'))
 		growth_add_service(&growth, "shop", "prices");
@@ -146,15 +147,49 @@ Test(topo_growth, seen_is_the_last_of_the_new_ones)
 	struct growth growth;
 	char first[] = "1,2", second[] = "1,2,3", third[] = "1,2,3,4";
 
-	growth_init(&growth, "10.0.0.1", INTERVAL_MS);
+	growth_init(&growth, "10.0.0.1", INTERVAL_MS, WINDOW_MS);
 	growth_add_service(&growth, "shop", "orders");
 	see(&growth, first, 1000);
 	see(&growth, second, 2000);
 	see(&growth, third, 2100);
 	cr_expect(growth_n_waiting(&growth) == 2);
 	cr_expect(!growth_begins(&growth, 2349) && growth_begins(&growth, 2350));
-	cr_expect(growth.seen_ms == 2100 && growth.begun_ms == 2350);
+	cr_expect(growth.seen_ms == 2100 && growth.begun_ms == 2350 &&
+		  growth.busy_from_ms == 2000);
 	cr_expect(growth_due_ms(&growth) == 0 && growth_n_waiting(&growth) == 0);
+	growth_fini(&growth);
+}
+
+/* A burst of growth begins with its first address, and is over when all pods have
+ * answered its last one. Our own arrival is one to them. */
+Test(topo_growth, busy_since_the_first_of_a_burst)
+{
+	static const struct {
+		uint64_t at_ms;
+		const char *state;
+		uint64_t busy_from_ms;
+	} steps[] = {
+		{1000, "2,3", 0},
+		{2000, "1,2,3", 2000},
+		{9000, "1,2,3,4", 2000},
+		{10000, "1,2,3", 2000},
+		{20000, "1,2,3,5", 2000},
+		{33501, "1,2,3,5,6", 33501},
+		{33502, "1,2,3,5,6", 33501},
+		{33503, "", 33501},
+	};
+	struct growth growth;
+
+	growth_init(&growth, "10.0.0.1", INTERVAL_MS, WINDOW_MS);
+	growth_add_service(&growth, "shop", "orders");
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		char state[16];
+
+		snprintf(state, sizeof(state), "%s", steps[i].state);
+		see(&growth, state, steps[i].at_ms);
+		cr_expect(growth.busy_from_ms == steps[i].busy_from_ms, "%ju: %ju",
+			(uintmax_t)steps[i].at_ms, (uintmax_t)growth.busy_from_ms);
+	}
 	growth_fini(&growth);
 }
 
@@ -183,7 +218,7 @@ Test(topo_growth, snapshots)
 {
 	struct growth growth;
 
-	growth_init(&growth, "10.0.0.1", INTERVAL_MS);
+	growth_init(&growth, "10.0.0.1", INTERVAL_MS, WINDOW_MS);
 	growth_add_service(&growth, "shop", "orders");
 	growth_add_service(&growth, "shop", "unknown");
 	FOLLOW(1000, "1:u:-:- 3:t:-:-");
@@ -238,7 +273,7 @@ Test(topo_growth, two_families)
 	for (size_t i = 0; i < 3; i++) {
 		struct growth growth;
 
-		growth_init(&growth, selves[i].self, INTERVAL_MS);
+		growth_init(&growth, selves[i].self, INTERVAL_MS, WINDOW_MS);
 		growth_add_service(&growth, "shop", "orders");
 		follow_dual(&growth, AT("10.0.0.1"), AT("fd00::1"), 1000);
 		follow_dual(&growth, AT("10.0.0.1") "," AT("10.0.0.2"),
@@ -256,7 +291,7 @@ Test(topo_growth, only_the_other_family)
 {
 	struct growth growth;
 
-	growth_init(&growth, "10.0.0.1", INTERVAL_MS);
+	growth_init(&growth, "10.0.0.1", INTERVAL_MS, WINDOW_MS);
 	growth_add_service(&growth, "shop", "orders");
 	follow_dual(&growth, NULL, AT("fd00::1"), 1000);
 	follow_dual(&growth, NULL, AT("fd00::1") "," AT("fd00::2"), 2000);
