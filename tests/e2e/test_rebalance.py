@@ -395,7 +395,8 @@ def test_growth_in_the_interval_is_caught_up_once(source, start):
     clients = opened(side, 4)
     source.show(*pods(1, 4, 5, 6))
     wait_rebalance(side, new=2, count=2)
-    wait_until(lambda: all(row["rebalance_in_ms"] is not None and row["rebalance_in_ms"] <= 0
+    wait_until(lambda: all(row["rebalance_in_ms"] is not None
+                           and row["rebalance_in_ms"] <= 0
                            for row in connections(side) if row["state"] == "idle"),
                "every moment has come", 20)
     assert time.monotonic() - began > interval - 0.01
