@@ -299,9 +299,9 @@ int topo_store_upsert(
 
 void topo_store_delete(struct topo_store *store, const cJSON *object)
 {
-	struct record_defaults none = {0};
+	struct record_defaults live = {.is_live = true};
 	struct record head;
-	if (record_identify(object, &none, &head))
+	if (record_identify(object, &live, &head))
 		store_remove(store, &store->tables[head.kind], &head);
 }
 

@@ -72,7 +72,8 @@ __attribute__((warn_unused_result)) int topo_store_load(struct topo_store *store
 __attribute__((warn_unused_result)) int topo_store_upsert(
 	struct topo_store *store, const struct cJSON *object, struct topo_report *report);
 
-/* Remove the object of that kind, namespace and name, if it is there. */
+/* Remove the object of that kind, namespace and name (and, of a slice, of the service
+ * that its label names), if it is there. */
 void topo_store_delete(struct topo_store *store, const struct cJSON *object);
 
 /*
