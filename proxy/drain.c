@@ -247,11 +247,20 @@ static void close_doors_when_due(struct drain *drain)
 		enter(drain, DRAIN_FINISHING, last);
 }
 
+/* A call may be over within a tick: then its bytes tell of it. */
+static bool is_calling(struct drain *drain, const struct drain_status *status)
+{
+	bool is_news = status->outbound_bytes != drain->outbound_bytes;
+
+	drain->outbound_bytes = status->outbound_bytes;
+	return is_news || status->outbound_in_flight > 0;
+}
+
 static bool outbound_is_over(struct drain *drain, const struct drain_status *status)
 {
 	uint64_t now = clock_ms();
 
-	if (status->outbound_in_flight > 0) {
+	if (is_calling(drain, status)) {
 		drain->quiet_since_ms = 0;
 		return false;
 	}

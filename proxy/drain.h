@@ -22,6 +22,7 @@ struct drain {
 	bool table_tells; /* whether the application listens */
 	uint64_t began_ms, terminated_ms;
 	uint64_t quiet_since_ms; /* no outbound request in flight; 0 when there is one */
+	uint64_t outbound_bytes; /* at the last tick */
 	int exit_status;
 };
 

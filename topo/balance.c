@@ -19,7 +19,8 @@ static bool is_usable(const struct balance *member,
 	const struct balance_excluded *excluded, enum balance_scope scope,
 	uint64_t now_ms)
 {
-	if (excluded->n_items > 0 && is_excluded(member, excluded))
+	if (excluded->n_items > 0 && is_excluded(member, excluded) &&
+		(scope != BALANCE_PROVEN || member->n_failures > 0))
 		return false;
 	return scope == BALANCE_ANY || !balance_is_aside(member, now_ms) ||
 	       (scope == BALANCE_REACHABLE && !member->unreachable);

@@ -29,6 +29,8 @@ struct balance_excluded {
 enum balance_scope {
 	BALANCE_GOOD,      /* nobody who is set aside */
 	BALANCE_REACHABLE, /* also who is set aside, unless asking costs a time-out */
+	BALANCE_PROVEN,    /* good standing, and also who failed this call but has
+			      answered another since */
 	BALANCE_ANY,
 };
 

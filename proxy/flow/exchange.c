@@ -155,14 +155,20 @@ static enum attempt_failure failure_of(int err)
 }
 
 /*
- * A kept connection may end while the request is on its way. What may not be sent twice
- * goes on a new one where the server has been seen to close without a word.
+ * A kept connection may end while the request is on its way. Where the server has been
+ * seen to close without a word, a new one takes what may not be sent twice, and all the
+ * rest too while there is no retry to spare for it.
  */
-static bool may_reuse(const struct exchange *exchange, const struct endpoint *endpoint)
+static bool trusts_kept(const struct exchange *exchange, const struct endpoint *endpoint)
+{
+	return clock_ms() >= endpoint->distrusted_until_ms ||
+	       (exchange->idempotent && target_affords_failure(exchange->target));
+}
+
+static bool may_reuse(const struct exchange *exchange)
 {
 	return !exchange->is_tcp && !exchange->fresh_only &&
-	       exchange->method != METHOD_CONNECT &&
-	       (exchange->idempotent || clock_ms() >= endpoint->distrusted_until_ms);
+	       exchange->method != METHOD_CONNECT;
 }
 
 void exchange_dispatch(struct exchange *exchange)
@@ -190,7 +196,7 @@ void exchange_dispatch(struct exchange *exchange)
 		exchange->worker->counters.discovery_fallbacks++;
 	attach(exchange, endpoint);
 	exchange->n_attempts++;
-	if (may_reuse(exchange, endpoint))
+	if (may_reuse(exchange) && trusts_kept(exchange, endpoint))
 		exchange->upstream =
 			upstream_take_idle(endpoint, exchange, !exchange->idempotent);
 	if (exchange->upstream) {
@@ -202,6 +208,8 @@ void exchange_dispatch(struct exchange *exchange)
 		exchange_answer(exchange, OUTCOME_misdirected, NULL);
 	else if (err != 0)
 		exchange_attempt_failed(exchange, failure_of(err));
+	else
+		exchange->upstream->single = !trusts_kept(exchange, endpoint);
 }
 
 /*
@@ -220,13 +228,15 @@ static const struct retry_rule {
 		RETRY_connect_failed},
 	[ATTEMPT_TIMED_OUT] = {true, true, true, OUTCOME_connect_timeout,
 		RETRY_connect_timeout},
+	[ATTEMPT_CROWDED] = {true, false, false, OUTCOME_connect_timeout,
+		RETRY_connect_timeout},
 	[ATTEMPT_NO_RESOURCES] = {true, true, false, OUTCOME_no_resources,
 		RETRY_connect_failed},
 	[ATTEMPT_CLOSED_UNSEEN] = {true, false, false, OUTCOME_upstream_closed,
 		RETRY_connection_was_closed},
 	[ATTEMPT_DIED_REUSED] = {false, false, false, OUTCOME_upstream_closed,
 		RETRY_connection_was_closed},
-	[ATTEMPT_DIED] = {false, false, true, OUTCOME_upstream_closed,
+	[ATTEMPT_DIED] = {false, true, true, OUTCOME_upstream_closed,
 		RETRY_upstream_died},
 	[ATTEMPT_NOT_PROCESSED] = {true, true, true, OUTCOME_connect_failed,
 		RETRY_not_processed},
@@ -259,8 +269,7 @@ bool exchange_can_go_elsewhere(const struct exchange *exchange)
 }
 
 /* Whether the rule lets it be tried again, and there is somebody to try. */
-static bool may_try_again(const struct exchange *exchange, enum attempt_failure failure,
-	uint32_t domain_size)
+static bool may_try_again(const struct exchange *exchange, enum attempt_failure failure)
 {
 	const struct retry_rule *rule = &retry_rules[failure];
 
@@ -268,12 +277,7 @@ static bool may_try_again(const struct exchange *exchange, enum attempt_failure 
 		exchange->n_attempts >= EXCHANGE_ATTEMPTS_MAX ||
 		!(rule->any_method || exchange->idempotent))
 		return false;
-	if (rule->excludes)
-		return target_has_other(exchange->target, &exchange->tried);
-	/* Who breaks off on a new connection is not asked twice in a row for nothing:
-	 * with others in its domain the balancing decides anew, alone it gets the last
-	 * word. */
-	return failure != ATTEMPT_DIED || domain_size > 1;
+	return !rule->excludes || target_has_other(exchange->target, &exchange->tried);
 }
 
 void exchange_attempt_failed(struct exchange *exchange, enum attempt_failure failure)
@@ -294,12 +298,16 @@ void exchange_attempt_failed(struct exchange *exchange, enum attempt_failure fai
 		exclude(exchange, endpoint);
 	if (failure == ATTEMPT_CLOSED_UNSEEN || failure == ATTEMPT_DIED_REUSED)
 		endpoint_distrust(endpoint);
+	if (rule->outcome == OUTCOME_upstream_closed) /* after it was sent */
+		exchange->fresh_only = true;
+	/* Whatever it closed, it closed because it ended. */
+	if (failure == ATTEMPT_NOT_CONNECTED)
+		endpoint->distrusted_until_ms = 0;
 	if (failure == ATTEMPT_NOT_CONNECTED && worker->draining &&
 		exchange->direction == INBOUND)
 		atomic_store(&exchange->client->front->app_refused, true);
 	exchange->failure = rule->outcome;
-	exchange->fresh_only = true;
-	again = may_try_again(exchange, failure, endpoint->domain_size) &&
+	again = may_try_again(exchange, failure) &&
 		(is_free || tally_take_retry(exchange->target->tally,
 				    worker->config->retry_budget, now));
 	if (!again) {
@@ -516,8 +524,15 @@ void exchange_on_upstream(struct exchange *exchange)
 
 void exchange_on_upstream_timeout(struct exchange *exchange)
 {
-	if (!exchange->upstream->connected) {
-		exchange_attempt_failed(exchange, ATTEMPT_TIMED_OUT);
+	const struct upstream *upstream = exchange->upstream;
+
+	if (!upstream->connected) {
+		/* Who answers others only has a short queue: its kept connections serve.
+		 */
+		exchange_attempt_failed(exchange,
+			exchange->endpoint->n_answers > upstream->n_answers_before
+				? ATTEMPT_CROWDED
+				: ATTEMPT_TIMED_OUT);
 		return;
 	}
 	balance_report_failure(&exchange->endpoint->balance, false, clock_ms(),

@@ -79,6 +79,7 @@ void exchange_dispatch(struct exchange *exchange);
 enum attempt_failure {
 	ATTEMPT_NOT_CONNECTED, /* nothing could be sent */
 	ATTEMPT_TIMED_OUT,     /* the same, after NIGH_CONNECT_TIMEOUT */
+	ATTEMPT_CROWDED,       /* the same, but others were answered meanwhile */
 	ATTEMPT_NO_RESOURCES,  /* our own lack */
 	ATTEMPT_CLOSED_UNSEEN, /* a reused connection that the peer had closed before */
 	ATTEMPT_DIED_REUSED, /* sent on a reused connection that then ended unanswered */

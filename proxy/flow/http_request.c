@@ -410,7 +410,8 @@ void http_request_send(struct exchange *exchange)
 	struct iovec iov[3];
 	int err;
 
-	upstream->is_last = is_last_request(upstream) && !exchange->wants_upgrade;
+	upstream->is_last = (is_last_request(upstream) || upstream->single) &&
+			    !exchange->wants_upgrade;
 	if (!upstream->is_last)
 		close = STR("\r\n");
 	iov[0] = (struct iovec){request->data, exchange->head_len};

@@ -322,7 +322,7 @@ static bool final_head(struct exchange *exchange, struct str rest)
 		fail(exchange, OUTCOME_bad_response, "a malformed chunked body");
 		return false;
 	}
-	balance_report_success(&exchange->endpoint->balance);
+	endpoint_answered(exchange->endpoint);
 	deadline_clear(&exchange->upstream->deadline);
 	buf_put(&worker->loop.bufs, exchange->request);
 	exchange->request = NULL;
@@ -376,7 +376,7 @@ static bool read_heads(struct exchange *exchange, struct str bytes)
 					"an upgrade nobody asked for");
 				return false;
 			}
-			balance_report_success(&exchange->endpoint->balance);
+			endpoint_answered(exchange->endpoint);
 			switch_protocols(exchange, rest);
 			return false;
 		}

@@ -108,9 +108,9 @@ void tally_count_request(struct tally *tally, uint64_t now_ms)
 	tally->seconds[second % TALLY_BUDGET_SECONDS].n_requests++;
 }
 
-bool tally_take_retry(struct tally *tally, unsigned percent, uint64_t now_ms)
+uint64_t tally_retries_left(struct tally *tally, unsigned percent, uint64_t now_ms)
 {
-	uint64_t second = now_ms / 1000, n_requests = 0, n_retries = 0;
+	uint64_t second = now_ms / 1000, n_requests = 0, n_retries = 0, n_allowed;
 
 	if (second != tally->second)
 		turn_to(tally, second);
@@ -118,9 +118,15 @@ bool tally_take_retry(struct tally *tally, unsigned percent, uint64_t now_ms)
 		n_requests += tally->seconds[i].n_requests;
 		n_retries += tally->seconds[i].n_retries;
 	}
-	if (n_retries >= n_requests * percent / 100 +
-				 FREE_RETRIES_PER_SECOND * TALLY_BUDGET_SECONDS)
+	n_allowed = n_requests * percent / 100 +
+		    FREE_RETRIES_PER_SECOND * TALLY_BUDGET_SECONDS;
+	return n_allowed > n_retries ? n_allowed - n_retries : 0;
+}
+
+bool tally_take_retry(struct tally *tally, unsigned percent, uint64_t now_ms)
+{
+	if (tally_retries_left(tally, percent, now_ms) == 0)
 		return false;
-	tally->seconds[second % TALLY_BUDGET_SECONDS].n_retries++;
+	tally->seconds[now_ms / 1000 % TALLY_BUDGET_SECONDS].n_retries++;
 	return true;
 }

@@ -53,6 +53,9 @@ void tally_count(struct tally *tally, uint16_t code, uint64_t duration_us);
 /* One request that the budget is a percentage of. */
 void tally_count_request(struct tally *tally, uint64_t now_ms);
 
+/* How many more retries fit now. */
+uint64_t tally_retries_left(struct tally *tally, unsigned percent, uint64_t now_ms);
+
 /*
  * Whether one more retry fits: at most `percent` of the requests of the last ten seconds
  * and three a second beside. Takes it when it does.

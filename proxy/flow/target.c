@@ -118,6 +118,12 @@ void endpoint_distrust(struct endpoint *endpoint)
 	endpoint->distrusted_until_ms = clock_ms() + DISTRUST_MS;
 }
 
+void endpoint_answered(struct endpoint *endpoint)
+{
+	endpoint->n_answers++;
+	balance_report_success(&endpoint->balance);
+}
+
 void endpoint_hold(struct endpoint *endpoint)
 {
 	endpoint->n_refs++;
@@ -252,14 +258,6 @@ static bool set_endpoints(struct target *target, const struct wanted *wanted)
 	return true;
 }
 
-static void set_domain_size(struct target *target, uint32_t tier)
-{
-	uint32_t first = target->tiers[tier].first, n = target->tiers[tier].n;
-
-	for (uint32_t i = first; i < first + n; i++)
-		target->endpoints[i]->domain_size = n;
-}
-
 /* Makes the endpoints of a service from what the worker's topology says now. */
 static void follow_topo(struct target *target)
 {
@@ -282,7 +280,7 @@ static void follow_topo(struct target *target)
 	for (uint32_t i = 0; port && i < port->n_tiers && i < TARGET_TIERS_MAX; i++) {
 		target->tiers[i].first = port->tiers[i].first;
 		target->tiers[i].n = port->tiers[i].n_endpoints;
-		set_domain_size(target, target->n_tiers++);
+		target->n_tiers++;
 	}
 	target->topo = topo_ref(worker->topo);
 	target->port = port;
@@ -349,7 +347,6 @@ static void host_address_known(
 	target->n_tiers = 1;
 	target->tiers[0].first = 0;
 	target->tiers[0].n = target->n_endpoints;
-	set_domain_size(target, 0);
 	target->problem = NULL;
 }
 
@@ -543,6 +540,16 @@ static struct balance *pick_in_tier(struct target *target, uint32_t tier,
 		target->tiers[tier].n, excluded, scope, now_ms, random);
 }
 
+bool target_affords_failure(const struct target *target)
+{
+	const struct worker *worker = target->worker;
+	const struct gauges *gauges = &worker->gauges;
+
+	return tally_retries_left(
+		       target->tally, worker->config->retry_budget, clock_ms()) >
+	       gauges->in_flight[target->direction] - gauges->tunnels[target->direction];
+}
+
 /* So many that have failed already a call tries before it looks into the next tier. */
 #define SECOND_CHANCES 2
 
@@ -550,7 +557,8 @@ static struct balance *pick_in_tier(struct target *target, uint32_t tier,
  * A tier is left for the next one only when nobody in it can be connected to: tried by
  * this request in vain, or known from a moment ago to cost a time-out. Who refuses is
  * asked every time that nobody better is left: that costs little, and a server that has
- * been started again is found at once, however long it was to be set aside.
+ * been started again is found at once, however long it was to be set aside. Others may
+ * have found it while this request tried elsewhere.
  */
 struct endpoint *target_pick(
 	struct target *target, const struct balance_excluded *excluded)
@@ -560,9 +568,12 @@ struct endpoint *target_pick(
 
 	for (uint32_t i = 0; i < target->n_tiers && !member; i++) {
 		member = pick_in_tier(target, i, excluded, BALANCE_GOOD, now);
-		if (!member && excluded->n_items < SECOND_CHANCES)
+		if (!member && excluded->n_items < SECOND_CHANCES &&
+			target_affords_failure(target))
 			member =
 				pick_in_tier(target, i, excluded, BALANCE_REACHABLE, now);
+		if (!member && excluded->n_items > 0)
+			member = pick_in_tier(target, i, excluded, BALANCE_PROVEN, now);
 	}
 	for (uint32_t i = 0; i < target->n_tiers && !member; i++)
 		member = pick_in_tier(target, i, excluded, BALANCE_ANY, now);

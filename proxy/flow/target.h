@@ -24,11 +24,11 @@ struct endpoint {
 	struct list idle; /* struct upstream, most recently used first */
 	union address addr;
 	uint32_t n_refs;              /* connections */
-	uint32_t domain_size;         /* members of its tier */
 	uint64_t distrusted_until_ms; /* it closes kept connections without a word */
 	uint8_t proximity;
 	bool gone; /* no longer in the target: its connections are not kept */
 	uint64_t n_requests;
+	uint64_t n_answers; /* responses that have begun */
 	const struct topo_endpoint
 		*topo; /* NULL when it comes from DNS; of target->topo */
 };
@@ -106,6 +106,10 @@ enum target_state target_prepare(struct target *target);
 struct endpoint *target_pick(
 	struct target *target, const struct balance_excluded *excluded);
 
+/* Whether a try that is likely to fail may be made: the retry budget has enough for it
+ * and for all other requests that are under way. */
+bool target_affords_failure(const struct target *target);
+
 /* Whether target_pick would find another one. */
 bool target_has_other(
 	const struct target *target, const struct balance_excluded *excluded);
@@ -118,9 +122,12 @@ void targets_follow_topo(struct worker *worker);
 void targets_sweep(struct worker *worker, uint64_t now_ms);
 void targets_destroy(struct worker *worker);
 
-/* A connection that it might have kept open ended; for a minute nothing that may not be
- * sent twice goes on a kept one. */
+/* A connection that it might have kept open ended; for a minute, or until it refuses a
+ * connection, nothing that may not be sent twice goes on a kept one. */
 void endpoint_distrust(struct endpoint *endpoint);
+
+/* A response of it has begun. */
+void endpoint_answered(struct endpoint *endpoint);
 
 void endpoint_hold(struct endpoint *endpoint);
 void endpoint_release(struct endpoint *endpoint);

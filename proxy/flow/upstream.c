@@ -74,7 +74,9 @@ int upstream_dial(
 	upstream = slab_alloc(&worker->upstream_slab);
 	if (!upstream)
 		return -ENOMEM;
-	*upstream = (struct upstream){.worker = worker, .exchange = exchange};
+	*upstream = (struct upstream){.worker = worker,
+		.exchange = exchange,
+		.n_answers_before = endpoint->n_answers};
 	err = stream_connect(
 		&upstream->stream, &worker->loop, &endpoint->addr.sa, on_ready);
 	if (err != 0) {

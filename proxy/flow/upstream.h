@@ -22,8 +22,10 @@ struct upstream {
 	struct buf *in; /* a response head that is not complete */
 	struct head_scan scan;
 	uint64_t idle_since_ms;
-	uint64_t n_written; /* bytes, before those of the current exchange */
+	uint64_t n_answers_before; /* the endpoint's, when this one was dialled */
+	uint64_t n_written;        /* bytes, before those of the current exchange */
 	bool connected;
+	bool single;  /* for one request: nobody would use it again */
 	bool reused;  /* it has carried a request before the current one */
 	bool is_last; /* the current request says close */
 	bool is_tunnel;

@@ -292,6 +292,27 @@ def test_outbound_goes_on(phase, nigh, server):
     assert side.wait() == 0, side.log
 
 
+def test_quick_calls_are_not_quiet(nigh, server, backend):
+    """An application that has stopped listening keeps one connection, and its calls are so
+    short that none is in flight whenever one looks."""
+    app, far = server(), backend()
+    side = nigh.inbound(app, OUTBOUND="127.0.0.1:0", **LONG)
+    client = side.client("outbound")
+    request = text("GET / HTTP/1.1", f"Host: 127.0.0.1:{far.port}")
+    start_drain(side)
+    app.stop_listening()
+    start = last = time.monotonic()
+    while last - start < 2:
+        client.send(request)
+        assert read_response(client).status == 200
+        # Where this machine has made a pause, nigh may take it for the end.
+        if time.monotonic() - last > 0.5:
+            return
+        last = time.monotonic()
+        time.sleep(0.02)
+    assert side.wait() == 0, side.log
+
+
 def test_outbound_call_in_flight_is_waited_for(nigh, server):
     app, other = server(), server()
     side = nigh.inbound(app, OUTBOUND="127.0.0.1:0", DRAIN_TIMEOUT="30s")

@@ -15,8 +15,8 @@ import time
 import pytest
 
 from harness.api_server import ApiServer, status
+from harness.callers import Callers
 from harness.kube import REGION, endpoint, node, service, slice_of
-from harness.load import Load
 from harness.peer import wait_until
 
 METADATA = "as=PartialObjectMetadata"
@@ -491,7 +491,7 @@ def test_a_restart_of_the_api_costs_no_request(api, kube, backend):
     one, two = backend("one"), backend("two")
     server = api(service("orders"), node("n1"), orders(one.port, suffix=one.name))
     side = kube(server)
-    with Load(side.addr("outbound")) as load:
+    with Callers(side.addr("outbound")) as load:
         load.more(50)
         for new, old in (two, one), (one, two):
             wait_watch(server)

@@ -206,6 +206,51 @@ def test_fresh_connection_dies_and_a_post_is_lost(nigh, server, tmp_path):
         app.expect_nothing()
 
 
+@pytest.mark.parametrize("side", SIDES)
+def test_post_trusts_a_server_that_was_started_again(side, nigh, server):
+    """It closed its connections because it ended: that is no habit."""
+    stage = warm_stage(side, nigh, server())
+    stage.app.close()
+    stage.client.send(stage.bytes(request("GET")))
+    assert_local(read_response(stage.client), 503)
+    stage.app = server(port=stage.app.port)
+    conns = []
+    for _ in range(2):
+        stage.client.send(stage.bytes(request("POST", "Content-Length: 5", body="hello")))
+        assert not stage.next_request().all("Connection")
+        conns.append(stage.conn)
+        stage.conn.send(OK)
+        assert read_response(stage.client).status == 200
+    assert conns[0] is conns[1]
+
+
+def test_fresh_connections_die_and_the_next_domain_takes_a_get(nigh, server, tmp_path):
+    """Who always hangs up is asked as long as there is a retry to spare, then only when
+    its time aside is over."""
+    near, far = server(), server()
+    file = EndpointsFile(tmp_path, service("orders"), node("node-a"), node("node-b"),
+                         slice_of("orders", near.port, endpoint(node="node-a")),
+                         slice_of("orders", far.port, endpoint(node="node-b")))
+    client = nigh.outbound(ENDPOINTS=file.setting, NODE_NAME="node-a", NAMESPACE="shop",
+                           POOL_IDLE_TIMEOUT="30s", RETRY_BUDGET="0").client("outbound")
+    answers = []
+    for _ in range(100):
+        client.send(text("GET /x HTTP/1.1", "Host: orders"))
+        while True:
+            socks = [client.sock, near.sock, far.sock, *(peer.sock for peer in far.peers)]
+            ready = readable(socks, DEADLINE)
+            if client.sock in ready:
+                break
+            if near.sock in ready:
+                near.request()[0].close()
+                near.peers.clear()
+            else:
+                far.request()[0].send(OK)
+        answers.append(read_response(client).status)
+    assert set(answers[:25]) == {200}
+    assert answers.count(200) > 80
+
+
 def next_answer(stage):
     """Answer the replay if there is one; the status that the client gets."""
     client, listener = stage.client.sock, stage.app.sock
@@ -215,19 +260,55 @@ def next_answer(stage):
     return read_response(stage.client).status
 
 
-def test_budget(nigh, server):
+def test_budget(nigh, server, tmp_path):
     """No percent, so three a second, saved up for at most ten seconds."""
-    stage = warm_stage("inbound", nigh, server(), RETRY_BUDGET="0")
-    start, answers = time.monotonic(), []
+    two = Two(nigh, server, tmp_path, RETRY_BUDGET="0")
+    start, calls, answers = time.monotonic(), 0, []
+    listeners = [app.sock for app in two.apps]
     for _ in range(50):
-        send_on_warm(stage, request("GET"))
-        stage.conn.close()
-        answers.append(next_answer(stage))
-        if answers[-1] == 502:
-            stage.client.send(stage.bytes(WARM))
-            assert next_answer(stage) == 200
-    assert set(answers) == {200, 502}, answers
-    assert answers.count(200) <= 3 * (time.monotonic() - start + 10)
+        two.send("GET")
+        while two.client.sock not in readable([two.client.sock, *listeners], DEADLINE):
+            two.request()[1].close()
+            calls += 1
+        answers.append(read_response(two.client).status)
+    assert set(answers) == {502}
+    assert 50 < calls <= 50 + 3 * (time.monotonic() - start + 10)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_kept_connections_that_cost_more_than_the_budget(side, nigh, server):
+    """Every one dies with its second request: they are not used again when there is no
+    retry left for it, and nothing fails."""
+    stage = warm_stage(side, nigh, server(), RETRY_BUDGET="0")
+    start, replays = time.monotonic(), 0
+    for _ in range(60):
+        warm = stage.conn
+        stage.client.send(stage.bytes(request("GET")))
+        stage.next_request()
+        if stage.conn is warm:
+            stage.conn.close()
+            stage.next_request()
+            replays += 1
+        assert stage.conn is not warm
+        stage.conn.send(OK)
+        assert read_response(stage.client).status == 200
+    assert 0 < replays <= 3 * (time.monotonic() - start + 10)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_post_does_not_trust_a_server_that_hangs_up(side, nigh, server):
+    """It gets a connection of its own, which is not kept: nobody would use it again."""
+    stage = warm_stage(side, nigh, server())
+    stage.conn.close()
+    for _ in range(3):
+        before = stage.conn
+        stage.client.send(stage.bytes(request("POST", "Content-Length: 5", body="hello")))
+        assert stage.next_request().tokens("Connection") == ["close"]
+        assert stage.conn is not before
+        stage.conn.send(OK)
+        assert read_response(stage.client).status == 200
+    stage.client.send(stage.bytes(request("GET")))
+    assert not stage.next_request().all("Connection")
 
 
 def test_close_races_with_the_next_request(nigh, server):

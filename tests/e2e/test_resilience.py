@@ -6,10 +6,10 @@ import time
 
 import pytest
 
+from harness.callers import Callers
 from harness.dialogue import OK, assert_local
 from harness.kube import EndpointsFile, endpoint, node, service, slice_of
-from harness.load import Load
-from harness.message import read_response, text
+from harness.message import read_request, read_response, text
 from harness.peer import wait_until
 
 GET = text("GET / HTTP/1.1", "Host: app.test")
@@ -24,7 +24,7 @@ def service_of(nigh, folder, backends, **settings):
 def test_killed_backend_costs_no_get(nigh, backend, tmp_path):
     good, bad = backend("good"), backend("bad")
     side = service_of(nigh, tmp_path, [good, bad])
-    with Load(side.addr("outbound")) as load:
+    with Callers(side.addr("outbound")) as load:
         load.more(50)
         for _ in range(3):
             bad.kill()
@@ -38,7 +38,7 @@ def test_killed_backend_costs_no_get(nigh, backend, tmp_path):
 def test_backends_that_close_idle_connections_cost_no_get(nigh, backend, tmp_path):
     both = [backend("a"), backend("b")]
     side = service_of(nigh, tmp_path, both, RETRY_BUDGET="100")
-    with Load(side.addr("outbound")) as load:
+    with Callers(side.addr("outbound")) as load:
         for _ in range(20):
             for made in both:
                 made.close_idle()
@@ -50,7 +50,7 @@ def test_frozen_backend_is_passed_by(nigh, backend, tmp_path):
     """As SIGSTOP: calls that wait there wait, the others go to the other one."""
     good, bad = backend("good"), backend("bad")
     side = service_of(nigh, tmp_path, [good, bad])
-    with Load(side.addr("outbound"), clients=8) as load:
+    with Callers(side.addr("outbound"), clients=8) as load:
         load.more(50)
         bad.freeze()
         load.more(200)
@@ -172,6 +172,25 @@ def test_connect_timeout(nigh, server):
     answer = read_response(client)
     assert_local(answer, (503, 504))
     assert time.monotonic() - start < 5
+    for sock in stuffed:
+        sock.close()
+
+
+def test_connect_timeout_of_a_server_that_answers_others(nigh, server):
+    """Its queue is short, that is all: the request goes on a connection that is there."""
+    app = server(backlog=0)
+    side = nigh.inbound(app, CONNECT_TIMEOUT="5s", POOL_IDLE_TIMEOUT="30s")
+    first, second = side.client(), side.client()
+    first.send(GET)
+    conn, _ = app.request()
+    stuffed = fill_backlog(app)
+    second.send(GET)
+    wait_until(lambda: side.json("/stats")["inbound"]["upstream"]["open"] == 2, "it dials")
+    conn.send(OK)
+    first.expect(OK)
+    read_request(conn)
+    conn.send(OK)
+    second.expect(OK)
     for sock in stuffed:
         sock.close()
 

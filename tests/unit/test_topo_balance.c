@@ -115,6 +115,24 @@ Test(topo_balance, scopes)
 	cr_expect(!balance_pick(NULL, 0, &nobody, BALANCE_ANY, 0, chance()));
 }
 
+/* A call that failed there may come back once somebody else was answered. */
+Test(topo_balance, who_answers_again_is_proven)
+{
+	struct members members;
+	struct balance_excluded both;
+
+	members_init(&members, 2);
+	both = (struct balance_excluded){
+		.items = {&members.own[0], &members.own[1]}, .n_items = 2};
+	fail(&members.own[0], 1, false, 1000);
+	fail(&members.own[1], 1, false, 1000);
+	cr_expect(!pick(&members, &both, BALANCE_PROVEN, 1000));
+	balance_report_success(&members.own[1]);
+	cr_expect(!pick(&members, &both, BALANCE_GOOD, 1000));
+	for (int i = 0; i < 100; i++)
+		cr_expect(pick(&members, &both, BALANCE_PROVEN, 1000) == &members.own[1]);
+}
+
 Test(topo_balance, extremes_of_chance)
 {
 	static const uint64_t rows[] = {
