@@ -297,14 +297,6 @@ int topo_store_upsert(
 	return report->error ? TOPO_STORE_INVALID : 0;
 }
 
-void topo_store_delete(struct topo_store *store, const cJSON *object)
-{
-	struct record_defaults live = {.is_live = true};
-	struct record head;
-	if (record_identify(object, &live, &head))
-		store_remove(store, &store->tables[head.kind], &head);
-}
-
 static const enum record_kind scope_kinds[] = {
 	[TOPO_SCOPE_SLICES] = RECORD_SLICE,
 	[TOPO_SCOPE_SERVICE] = RECORD_SERVICE,
@@ -337,6 +329,22 @@ bool topo_scope_has(const struct topo_scope *scope, const cJSON *object)
 			: head.name;
 	free(ignored.text);
 	return name && !strcmp(name, scope->name);
+}
+
+void topo_store_delete(
+	struct topo_store *store, const struct topo_scope *scope, const cJSON *object)
+{
+	struct record_defaults live = {.is_live = true};
+	struct record head;
+	if (!record_identify(object, &live, &head) ||
+		head.kind != scope_kinds[scope->kind] ||
+		strcmp(head.namespace_, scope->namespace_))
+		return;
+	if (head.kind == RECORD_SLICE)
+		head.owner = scope->name; /* whatever its label says by now */
+	else if (strcmp(head.name, scope->name))
+		return;
+	store_remove(store, &store->tables[head.kind], &head);
 }
 
 uint64_t topo_store_version(const struct topo_store *store)

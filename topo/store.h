@@ -72,9 +72,12 @@ __attribute__((warn_unused_result)) int topo_store_load(struct topo_store *store
 __attribute__((warn_unused_result)) int topo_store_upsert(
 	struct topo_store *store, const struct cJSON *object, struct topo_report *report);
 
-/* Remove the object of that kind, namespace and name (and, of a slice, of the service
- * that its label names), if it is there. */
-void topo_store_delete(struct topo_store *store, const struct cJSON *object);
+/*
+ * Remove the object of that name from the scope. Where it has moved to another scope, it
+ * stays there: the two that it concerns are told in no particular order.
+ */
+void topo_store_delete(struct topo_store *store, const struct topo_scope *scope,
+	const struct cJSON *object);
 
 /*
  * Replace all that is in the scope by what `fresh` has in it, in one step; fresh is taken

@@ -23,6 +23,7 @@
 	"}"
 
 static const struct topo_scope orders = {TOPO_SCOPE_SLICES, "shop", "orders"};
+static const struct topo_scope other = {TOPO_SCOPE_SLICES, "shop", "other"};
 static const struct topo_scope orders_service = {TOPO_SCOPE_SERVICE, "shop", "orders"};
 static const struct topo_scope n1 = {TOPO_SCOPE_NODE, "", "n1"};
 
@@ -142,7 +143,7 @@ Test(scope, replace)
 static void remove_object(struct topo_store *store, const char *json)
 {
 	cJSON *object = cJSON_Parse(json);
-	topo_store_delete(store, object);
+	topo_store_delete(store, &other, object);
 	cJSON_Delete(object);
 }
 
@@ -157,7 +158,7 @@ Test(scope, a_slice_that_passes_to_another)
 	remove_object(store, SLICE("b", "other"));
 	cr_expect_str_eq(names(store), "a b c/orders other/n1 n2", "%s", names(store));
 	remove_object(store, SLICE("b", "other"));
-	topo_store_clear(store, &(struct topo_scope){TOPO_SCOPE_SLICES, "shop", "other"});
+	topo_store_clear(store, &other);
 	cr_expect_str_eq(names(store), "a b c/orders other/n1 n2", "%s", names(store));
 	cr_assert_eq(upsert(fresh, SLICE("b", "orders")), 0);
 	topo_store_replace(store, &orders, fresh);
@@ -202,12 +203,25 @@ Test(version, of_deletes)
 	struct topo_store *store = filled();
 	cJSON *known = cJSON_Parse(NODE("n1", ""));
 	uint64_t version = topo_store_version(store);
-	topo_store_delete(store, known);
+	topo_store_delete(store, &n1, known);
 	cr_expect_neq(topo_store_version(store), version);
 	version = topo_store_version(store);
-	topo_store_delete(store, known);
+	topo_store_delete(store, &n1, known);
 	cr_expect_eq(topo_store_version(store), version);
 	cJSON_Delete(known);
+	topo_store_destroy(store);
+}
+
+/* A slice that changes its service: the old one's feed may hear of it last. */
+Test(scope, delete_of_what_has_moved)
+{
+	struct topo_store *store = topo_store_create();
+	cJSON *before = cJSON_Parse(SLICE("a", "orders"));
+	cr_assert_eq(upsert(store, SLICE("a", "orders")), 0);
+	cr_assert_eq(upsert(store, SLICE("a", "other")), 0);
+	topo_store_delete(store, &orders, before);
+	cr_expect_str_eq(names(store), "a//");
+	cJSON_Delete(before);
 	topo_store_destroy(store);
 }
 

@@ -222,9 +222,10 @@ Test(store, upsert_and_delete_one_object)
 	cr_expect_eq(upsert_text(store, "{\"kind\":\"EndpointSlice\"," META("c") "}"), 0);
 	cr_expect_eq(topo_store_count(store).n_slices, 3);
 
+	const struct topo_scope scope = {TOPO_SCOPE_SLICES, "shop", "orders"};
 	cJSON *object = cJSON_Parse(SLICE("b", ""));
-	topo_store_delete(store, object);
-	topo_store_delete(store, object);
+	topo_store_delete(store, &scope, object);
+	topo_store_delete(store, &scope, object);
 	cJSON_Delete(object);
 	cr_expect_eq(topo_store_count(store).n_slices, 2);
 	cr_expect_eq(topo_store_count(store).n_endpoints, 0);

@@ -187,8 +187,7 @@ static bool on_event(void *arg, enum reflector_event event, cJSON *object)
 		fine = upsert(feed, store, object);
 	} else {
 		name_kind(feed, object);
-		if (topo_scope_has(&feed->scope, object))
-			topo_store_delete(store, object);
+		topo_store_delete(store, &feed->scope, object);
 	}
 	turn_soon(feed->kubernetes);
 	return fine;
