@@ -66,7 +66,7 @@ static void detach(struct exchange *exchange, bool keep_upstream)
 	struct upstream *upstream = exchange->upstream;
 
 	exchange->upstream = NULL;
-	exchange->sent = exchange->response_began = false;
+	exchange->sent = exchange->response_began = exchange->upload_broken = false;
 	if (upstream)
 		upstream->n_written += exchange->n_sent;
 	exchange->n_sent = 0;

@@ -168,3 +168,27 @@ def test_early_response_with_a_part_of_the_request_unsent(nigh, server):
         app.drop_peers()
     else:
         raise AssertionError("the kernel takes everything")
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_more_of_a_body_and_the_end_of_its_connection(side, nigh, server):
+    """The body goes to a connection that is gone: the next one is sent all of it, also
+    what has not come yet."""
+    stage = open_stage(side, nigh, server(), POOL_IDLE_TIMEOUT="30s")
+    stage.client.send(stage.bytes(GET))
+    stage.next_request()
+    stage.conn.send(OK)
+    stage.client.expect(OK)
+    stage.client.send(stage.bytes(
+        text("PUT /x HTTP/1.1", "Host: {host}", "Content-Length: 15", body="first")))
+    stage.conn.read_until(b"first")
+    with stopped(stage.sidecar):
+        stage.client.send(b"then ")
+        stage.conn.reset()
+    peer = stage.app.next_peer()
+    assert peer is not stage.conn
+    peer.read_until(b"firstthen ")
+    stage.client.send(b"after")
+    peer.expect(b"after")
+    peer.send(OK)
+    stage.client.expect(OK)
