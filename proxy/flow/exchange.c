@@ -461,7 +461,8 @@ void exchange_on_client(struct exchange *exchange)
 	if (exchange->sent && exchange->upstream->stream.readable &&
 		!stream_is_blocked(&exchange->client->stream))
 		http_response_pump(exchange);
-	if (exchange->ended)
+	/* The answer may have been 101 before the request was all there. */
+	if (exchange->ended || exchange->tunnel)
 		return;
 	if (exchange->sent && !exchange->request_body.done && !exchange->upload_broken)
 		http_request_pump(exchange);

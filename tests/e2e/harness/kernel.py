@@ -28,6 +28,13 @@ def _rows():
                        int(out, 16), int(unread, 16))
 
 
+def unread_at(peer):
+    """Bytes that the kernel holds for the process at the other end, which it has not
+    read."""
+    ends = peer.sock.getpeername()[1], peer.sock.getsockname()[1]
+    return sum(unread for local, remote, _, unread in _rows() if (local, remote) == ends)
+
+
 def held_between(sent, source, sink):
     """Of the bytes sent into source and not read from sink, how many are in no
     queue of the kernel: so many hold the processes between the two."""
