@@ -350,18 +350,27 @@ uint64_t topo_store_version(const struct topo_store *store)
 	return store->version;
 }
 
-void topo_store_clear(struct topo_store *store, const struct topo_scope *scope)
+/* Drop the rows that are in the scope and not in `except`. */
+static void drop_rows(struct topo_store *store, const struct topo_scope *scope,
+	const struct table *except)
 {
 	struct table *table = &store->tables[scope_kinds[scope->kind]];
 	size_t n_kept = 0;
 	for (size_t i = 0; i < table->n_rows; i++) {
-		if (scope_has_record(scope, table->rows[i]))
-			record_destroy(table->rows[i]);
+		struct record *row = table->rows[i];
+		if (!scope_has_record(scope, row) ||
+			table_has_at(except, table_position(except, row), row))
+			table->rows[n_kept++] = row;
 		else
-			table->rows[n_kept++] = table->rows[i];
+			record_destroy(row);
 	}
 	store->version += n_kept < table->n_rows;
 	table->n_rows = n_kept;
+}
+
+void topo_store_clear(struct topo_store *store, const struct topo_scope *scope)
+{
+	drop_rows(store, scope, &(struct table){0});
 }
 
 void topo_store_replace(struct topo_store *store, const struct topo_scope *scope,
@@ -369,13 +378,17 @@ void topo_store_replace(struct topo_store *store, const struct topo_scope *scope
 {
 	enum record_kind kind = scope_kinds[scope->kind];
 	struct table *from = &fresh->tables[kind];
-	topo_store_clear(store, scope);
+	size_t n = 0;
 	for (size_t i = 0; i < from->n_rows; i++) {
 		if (scope_has_record(scope, from->rows[i]))
-			store_put(store, &store->tables[kind], from->rows[i]);
+			from->rows[n++] = from->rows[i];
 		else
 			record_destroy(from->rows[i]);
 	}
+	from->n_rows = n;
+	drop_rows(store, scope, from);
+	for (size_t i = 0; i < n; i++)
+		store_put(store, &store->tables[kind], from->rows[i]);
 	from->n_rows = 0;
 	topo_store_destroy(fresh);
 }
