@@ -27,7 +27,7 @@ struct table {
 struct topo_store {
 	struct table tables[RECORD_N_KINDS];
 	struct table watches;
-	uint64_t version;
+	uint64_t records_version, watches_version;
 };
 
 /* Index of the first row that is not before key. */
@@ -88,6 +88,12 @@ static bool is_news(const struct topo_store *store, const struct table *table,
 	return table != &store->watches || !says_the_same(old, record);
 }
 
+static uint64_t *version_of(struct topo_store *store, const struct table *table)
+{
+	return table == &store->watches ? &store->watches_version
+					: &store->records_version;
+}
+
 static void table_insert(struct table *table, size_t position, struct record *record)
 {
 	if (table->n_rows == table->n_allocated) {
@@ -107,11 +113,11 @@ static void store_put(
 {
 	size_t position = table_position(table, record);
 	if (!table_has_at(table, position, record)) {
-		store->version++;
+		++*version_of(store, table);
 		table_insert(table, position, record);
 		return;
 	}
-	store->version += is_news(store, table, table->rows[position], record);
+	*version_of(store, table) += is_news(store, table, table->rows[position], record);
 	record_destroy(table->rows[position]);
 	table->rows[position] = record;
 }
@@ -122,7 +128,7 @@ static void store_remove(
 	size_t position = table_position(table, key);
 	if (!table_has_at(table, position, key))
 		return;
-	store->version++;
+	++*version_of(store, table);
 	record_destroy(table->rows[position]);
 	table->n_rows--;
 	memmove(table->rows + position, table->rows + position + 1,
@@ -347,7 +353,12 @@ void topo_store_delete(
 
 uint64_t topo_store_version(const struct topo_store *store)
 {
-	return store->version;
+	return store->records_version + store->watches_version;
+}
+
+uint64_t topo_store_records_version(const struct topo_store *store)
+{
+	return store->records_version;
 }
 
 /* Drop the rows that are in the scope and not in `except`. */
@@ -364,7 +375,7 @@ static void drop_rows(struct topo_store *store, const struct topo_scope *scope,
 		else
 			record_destroy(row);
 	}
-	store->version += n_kept < table->n_rows;
+	store->records_version += n_kept < table->n_rows;
 	table->n_rows = n_kept;
 }
 

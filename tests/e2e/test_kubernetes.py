@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -480,7 +481,10 @@ def test_the_api_is_away_at_the_start(api, kube, backend):
     assert call(side, host) == "by name"
     said = side.json("/stats")["endpoints_source"]
     assert said.startswith("not near: ") and "onnect" in said, said
+    assert not re.search(r"after \d", said), f"another text at each try: {said}"
     assert "cannot be reached" in discovery(side, "localhost")
+    assert not re.search(r"^nigh_endpoints_last_update_seconds", side.admin("/metrics")[1],
+                         re.M), "nothing was ever updated"
     assert side.admin("/readyz")[0] == 200
     server.restart()
     wait_until(lambda: call(side, host) == "by slice", "it has come", 20)

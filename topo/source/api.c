@@ -342,6 +342,22 @@ static void on_try(evutil_socket_t fd, short what, void *arg)
 	run(api->trying);
 }
 
+/* "… after 12 ms: …": how long it took is another each time, and no news. */
+static void cut_duration(char *text)
+{
+	static const char word[] = " after ";
+	char *at = strstr(text, word), *rest;
+
+	if (!at)
+		return;
+	rest = at + strlen(word);
+	if (strspn(rest, "0123456789") == 0)
+		return;
+	rest += strspn(rest, "0123456789 ");
+	rest += strcspn(rest, " :");
+	memmove(at, rest, strlen(rest) + 1);
+}
+
 /* No answer: the others need not find out for themselves. */
 static void note_outage(struct api *api, struct api_call *call, const char *problem)
 {
@@ -350,6 +366,7 @@ static void note_outage(struct api *api, struct api_call *call, const char *prob
 	memcpy(before, api->outage, sizeof(before));
 	snprintf(api->outage, sizeof(api->outage), "the API server cannot be reached: %s",
 		problem);
+	cut_duration(api->outage);
 	if (api->try_ms == 0 || api->trying == call)
 		try_later(api);
 	if (strcmp(before, api->outage) != 0)
