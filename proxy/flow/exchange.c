@@ -430,7 +430,6 @@ void exchange_start_tunnel(struct exchange *exchange)
 {
 	exchange->tunnel = true;
 	exchange->sent = true;
-	exchange->upstream->is_tunnel = true;
 	exchange->waiter.run = on_relay_again;
 	deadline_clear(&exchange->client->deadline);
 	deadline_clear(&exchange->upstream->deadline);

@@ -13,9 +13,6 @@
 #define PUMP_ROUNDS 4
 #define CHUNK_RUNS  64
 
-/* Bytes that emit_head may add: the status line's version, Connection. */
-#define ADDED_BYTES 64
-
 static void client_lost(struct exchange *exchange)
 {
 	client_drop(exchange->client, false);
