@@ -311,7 +311,6 @@ void exchange_attempt_failed(struct exchange *exchange, enum attempt_failure fai
 		(is_free || tally_take_retry(exchange->target->tally,
 				    worker->config->retry_budget, now));
 	if (!again) {
-		detach(exchange, false);
 		exchange_answer(exchange, (enum outcome)exchange->failure, NULL);
 		return;
 	}

@@ -73,8 +73,8 @@ void exchange_begin_tcp(struct client *client);
 void exchange_dispatch(struct exchange *exchange);
 
 /*
- * The current attempt failed before a response byte. Tries again where that is safe and
- * within the budget, else answers. The upstream connection, if any, has been dropped.
+ * The current attempt failed before a response byte: its connection, if any, is dropped.
+ * Tries again where that is safe and within the budget, else answers.
  */
 enum attempt_failure {
 	ATTEMPT_NOT_CONNECTED, /* nothing could be sent */
