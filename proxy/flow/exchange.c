@@ -70,6 +70,8 @@ static void detach(struct exchange *exchange, bool keep_upstream)
 	if (upstream)
 		upstream->n_written += exchange->n_sent;
 	exchange->n_sent = 0;
+	if (exchange->tunnel)
+		exchange->worker->gauges.tunnels[exchange->direction][UPSTREAM]--;
 	if (exchange->endpoint) {
 		exchange->endpoint->balance.in_flight--;
 		endpoint_release(exchange->endpoint);
@@ -428,6 +430,7 @@ static void on_relay_again(struct deferred *deferred)
 void exchange_start_tunnel(struct exchange *exchange)
 {
 	exchange->tunnel = true;
+	exchange->worker->gauges.tunnels[exchange->direction][UPSTREAM]++;
 	exchange->sent = true;
 	exchange->waiter.run = on_relay_again;
 	deadline_clear(&exchange->client->deadline);

@@ -48,7 +48,7 @@ struct counters {
 struct gauges {
 	uint32_t open[DIRECTIONS][SIDES];
 	uint32_t idle[DIRECTIONS][SIDES];
-	uint32_t tunnels[DIRECTIONS];
+	uint32_t tunnels[DIRECTIONS][SIDES];
 	uint32_t in_flight[DIRECTIONS]; /* requests and tunnels */
 };
 

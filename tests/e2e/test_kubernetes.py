@@ -132,6 +132,16 @@ def test_nothing_is_asked_before_somebody_calls(api, kube, backend):
         ("nodes", "", "n1")}
 
 
+def test_a_stream_that_waits_has_no_upstream_connection_yet(api, kube, backend):
+    server = api(service("orders"), orders(backend("a").port))
+    hold(server, slices_list)
+    side = kube(server, ROUTES="127.0.0.1:0=orders:80/tcp")
+    with side.client("route"):
+        side.wait_total("nigh_requests_in_flight", 1)
+        assert side.total("nigh_connections", side="downstream", state="tunnel") == 1
+        assert side.total("nigh_connections", side="upstream") == 0
+
+
 def test_the_name_by_dns_when_the_wait_is_over(api, kube, backend):
     by_name, by_slice = backend("by name"), backend("by slice")
     server = api(service("localhost", [("http", by_name.port)]),
