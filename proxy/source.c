@@ -248,7 +248,7 @@ static int start_file(struct source *source, struct event_base *base)
 
 	source->file = file_source_start(
 		base, source->config->endpoints.path, &handlers, source);
-	return source->file ? 0 : -errno;
+	return source->file ? 0 : -ENOMEM;
 }
 
 int source_start(struct source *source, struct event_base *base, struct shared *shared,
