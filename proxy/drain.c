@@ -211,8 +211,8 @@ static void cut_off(struct drain *drain, const char *why)
 	unsigned n_cut = 0;
 
 	ask_all(drain, on_cut_off, &n_cut);
-	if (n_cut > 0)
-		log_at(LOG_WARN, NULL, "cut_off", "flows=%u why=%s", n_cut, why);
+	log_at(n_cut > 0 ? LOG_WARN : LOG_INFO, NULL, "cut_off", "flows=%u why=%s", n_cut,
+		why);
 	end(drain, n_cut > 0 ? 1 : 0);
 }
 

@@ -2,19 +2,17 @@
 """What the kernel knows: of TCP connections, how many bytes wait in its queues; and the
 addresses of this machine."""
 import re
-import subprocess
 
 import pytest
 
 
 def own_address():
     """An address of this machine that is not loopback, or skip."""
-    done = subprocess.run(["ip", "-4", "-o", "addr", "show", "scope", "global"],
-                          capture_output=True, text=True, check=False)
-    found = re.search(r"inet ([\d.]+)/", done.stdout)
+    with open("/proc/net/fib_trie", encoding="ascii") as file:
+        found = re.findall(r"\|-- (?!127\.)(\S+)\n +/32 host LOCAL", file.read())
     if not found:
         pytest.skip("this machine has no address but loopback")
-    return found[1]
+    return found[0]
 
 
 def _rows():
