@@ -330,6 +330,7 @@ void drain_start(struct drain *drain)
 	if (drain->phase != DRAIN_SERVING)
 		return;
 	drain->began_ms = clock_ms();
+	drain->shared->draining = true;
 	drain->table_tells = table_tells(drain);
 	enter(drain, DRAIN_DELAY, "asked to");
 	order_all(drain, on_begin, NULL);

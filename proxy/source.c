@@ -70,6 +70,7 @@ static void publish(struct source *source)
 	source->topo = topo;
 	now = clock_ms();
 	source->publish_from_ms = now + PUBLISH_REST * (now - began_ms);
+	rebalance_follow(&source->rebalance, topo);
 }
 
 static void report_problem(struct source *source, const char *problem)
@@ -202,8 +203,14 @@ static void on_explain_end(evutil_socket_t fd, short what, void *arg)
 	source->explained = NULL;
 }
 
-static void hold_routes(struct source *source)
+/* Nobody need call them. */
+static void hold_from_the_start(struct source *source)
 {
+	const struct growth *growth = &source->rebalance.growth;
+
+	for (size_t i = 0; i < growth->n_services; i++)
+		kubernetes_hold(source->kubernetes, growth->services[i].namespace_,
+			growth->services[i].name);
 	for (size_t i = 0; i < source->shared->n_fronts; i++) {
 		const struct front *front = &source->shared->fronts[i];
 
@@ -230,7 +237,7 @@ static int start_kubernetes(struct source *source, struct event_base *base)
 		kubernetes_create(base, &settings, source->store, &handlers, source);
 	source->discovery = (struct discovery){on_hold, on_release, source};
 	source->shared->discovery = &source->discovery;
-	hold_routes(source);
+	hold_from_the_start(source);
 	publish(source); /* of nothing yet */
 	return 0;
 }
@@ -255,12 +262,16 @@ int source_start(struct source *source, struct event_base *base, struct shared *
 	struct worker *workers, unsigned n_workers)
 {
 	const struct config *config = shared->config;
+	int err;
 
 	*source = (struct source){.config = config,
 		.shared = shared,
 		.workers = workers,
 		.n_workers = n_workers};
 	source_policy(&source->policy, config);
+	err = rebalance_init(&source->rebalance, base, shared, workers, n_workers);
+	if (err != 0)
+		return err;
 	if (is_kubernetes(config) || config->endpoints.source == ENDPOINTS_FILE)
 		source->store = topo_store_create();
 	if (is_kubernetes(config))
@@ -268,11 +279,15 @@ int source_start(struct source *source, struct event_base *base, struct shared *
 	if (config->endpoints.source == ENDPOINTS_FILE)
 		return start_file(source, base);
 	log_at(LOG_INFO, NULL, "no_endpoints_source", "status=%s", source_status(source));
+	if (source->rebalance.growth.n_services > 0)
+		log_at(LOG_WARN, NULL, "no_effect", "variable=%s why=%s", "NIGH_SERVICE",
+			"DNS does not tell that a service grew");
 	return 0;
 }
 
 void source_stop(struct source *source)
 {
+	rebalance_fini(&source->rebalance);
 	file_source_cancel(source->file);
 	if (source->shared)
 		source->shared->discovery = NULL;

@@ -168,7 +168,7 @@ static void add_targets(struct worker *worker, void *arg)
 			add_target(arg, container_of(node, struct target, node));
 }
 
-static void each_worker(const struct admin_host *host, struct reply *reply,
+static cJSON *each_worker(const struct admin_host *host, struct reply *reply,
 	const char *name, worker_fn *add)
 {
 	cJSON *json = cJSON_CreateObject();
@@ -177,12 +177,15 @@ static void each_worker(const struct admin_host *host, struct reply *reply,
 	for (unsigned i = 0; i < host->n_workers; i++)
 		if (!worker_ask(&host->workers[i], add, list, ASK_TIMEOUT_MS))
 			reply->status = 503;
-	reply_json(reply, json);
+	return json;
 }
 
 void view_endpoints(const struct admin_host *host, struct reply *reply)
 {
-	each_worker(host, reply, "services", add_targets);
+	cJSON *json = each_worker(host, reply, "services", add_targets);
+
+	cJSON_AddItemToObject(json, "rebalance", rebalance_json(host));
+	reply_json(reply, json);
 }
 
 static const char *state_name(const struct client *client)
@@ -195,6 +198,17 @@ static const char *state_name(const struct client *client)
 	};
 
 	return names[client->state];
+}
+
+/* Until the moment that it has drawn in a rebalance; negative when that has passed, and
+ * the next response says close. */
+static void add_due(cJSON *json, const struct client *client, uint64_t now_ms)
+{
+	if (client->life.due_ms > 0)
+		cJSON_AddNumberToObject(json, "rebalance_in_ms",
+			(double)client->life.due_ms - (double)now_ms);
+	else
+		cJSON_AddNullToObject(json, "rebalance_in_ms");
 }
 
 static void add_client(cJSON *list, const struct client *client, uint64_t now_ms)
@@ -218,6 +232,8 @@ static void add_client(cJSON *list, const struct client *client, uint64_t now_ms
 			client->life.retire_ms ? (double)(client->life.retire_ms -
 							  client->life.opened_ms)
 					       : 0);
+		add_due(json, client, now_ms);
+		add_text(json, "recycled", recycle_names[client->recycled]);
 	}
 	if (client->exchange && client->exchange->target)
 		cJSON_AddStringToObject(json, "service", client->exchange->target->key);
@@ -234,5 +250,5 @@ static void add_clients(struct worker *worker, void *arg)
 
 void view_connections(const struct admin_host *host, struct reply *reply)
 {
-	each_worker(host, reply, "connections", add_clients);
+	reply_json(reply, each_worker(host, reply, "connections", add_clients));
 }

@@ -352,12 +352,12 @@ static void log_access(struct exchange *exchange, enum outcome outcome, uint64_t
 		address_print(&exchange->endpoint->addr, upstream, sizeof(upstream));
 	log_at(is_error ? LOG_WARN : LOG_INFO, flow, "access",
 		"side=%s service=%s peer=%s upstream=%s request=%s status=%u outcome=%s "
-		"duration_us=%lu bytes_up=%lu bytes_down=%lu",
+		"duration_us=%lu bytes_up=%lu bytes_down=%lu recycled=%s",
 		client->front->side, exchange->target ? exchange->target->key : NULL,
 		peer, exchange->endpoint ? upstream : NULL, exchange->trace,
 		(unsigned)exchange->status, outcome_table[outcome].name,
 		(unsigned long)took_us, (unsigned long)exchange->bytes_up,
-		(unsigned long)exchange->bytes_down);
+		(unsigned long)exchange->bytes_down, recycle_names[client->recycled]);
 }
 
 /* nginx's word for a client that did not wait for the answer. */

@@ -148,9 +148,6 @@ static bool threatens_body(const struct exchange *exchange, const struct head *h
 /* Decides how both connections go on after this response. */
 static void decide_persistence(struct exchange *exchange, const struct head *head)
 {
-	struct client *client = exchange->client;
-	enum recycle_reason reason;
-
 	exchange->upstream_persists = head_keeps_alive(head) &&
 				      exchange->response_body.kind != BODY_UNTIL_CLOSE &&
 				      !threatens_body(exchange, head) &&
@@ -162,11 +159,8 @@ static void decide_persistence(struct exchange *exchange, const struct head *hea
 	exchange->persist = exchange->client_keeps_alive && exchange->request_body.done &&
 			    exchange->response_body.kind != BODY_UNTIL_CLOSE &&
 			    !exchange->dechunk;
-	if (exchange->persist && client_retires(client, &reason)) {
+	if (exchange->persist && client_retires(exchange->client))
 		exchange->persist = false;
-		exchange->worker->counters
-			.recycled[exchange->direction][DOWNSTREAM][reason]++;
-	}
 }
 
 /* The peer's sidecar did not pass the request on: somebody else may take it. */

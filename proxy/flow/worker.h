@@ -50,6 +50,7 @@ struct gauges {
 	uint32_t idle[DIRECTIONS][SIDES];
 	uint32_t tunnels[DIRECTIONS][SIDES];
 	uint32_t in_flight[DIRECTIONS]; /* requests and tunnels */
+	uint32_t due;                   /* to be recycled in a rebalance */
 };
 
 /*
@@ -81,6 +82,7 @@ struct shared {
 	atomic_uint n_downstream;          /* open, against NIGH_MAX_CONNECTIONS */
 	atomic_ulong flow_ids;
 	unsigned max_downstream;
+	bool draining; /* the main thread's: a drain has begun */
 };
 
 /* A listener of one worker. */
