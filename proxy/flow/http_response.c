@@ -191,7 +191,7 @@ static struct str method_of(const struct exchange *exchange)
 
 static struct text emit_buffer(struct worker *worker)
 {
-	return (struct text){.ptr = worker->emit->data, .cap = worker->emit->cap};
+	return (struct text){.ptr = worker->emit, .cap = worker->emit_bytes};
 }
 
 /* A response that is not final (RFC 9110 section 15.2): passed on, unless the client is

@@ -15,6 +15,19 @@
 /* Beside the largest head: status line, Connection, X-Forwarded-*. */
 #define EMIT_EXTRA 1024
 
+#define TRIM_MS 2000
+
+static void trim(struct worker *worker, uint64_t now)
+{
+	if (now < worker->trim_ms)
+		return;
+	worker->trim_ms = now + TRIM_MS;
+	slab_trim(&worker->client_slab);
+	slab_trim(&worker->exchange_slab);
+	slab_trim(&worker->upstream_slab);
+	buf_pool_trim(&worker->loop.bufs);
+}
+
 static void on_tick(void *arg)
 {
 	struct worker *worker = arg;
@@ -27,6 +40,7 @@ static void on_tick(void *arg)
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
 		deadline_sweep(lists[i], now);
 	targets_sweep(worker, now);
+	trim(worker, now);
 	worker_resume_accepting(worker);
 }
 
@@ -83,7 +97,8 @@ int worker_init(struct worker *worker, struct shared *shared, unsigned index)
 		return err;
 	worker->loop.on_tick = on_tick;
 	worker->loop.arg = worker;
-	worker->emit = buf_get(&worker->loop.bufs, max_head + EMIT_EXTRA);
+	worker->emit_bytes = max_head + EMIT_EXTRA;
+	worker->emit = malloc(worker->emit_bytes);
 	if (!worker->emit)
 		return -ENOMEM;
 	err = mailbox_init(&worker->mailbox, worker->loop.base, worker);
@@ -115,7 +130,7 @@ void worker_fini(struct worker *worker)
 	tally_destroy_all(&worker->tallies);
 	topo_unref(worker->topo);
 	mailbox_fini(&worker->mailbox);
-	buf_put(&worker->loop.bufs, worker->emit);
+	free(worker->emit);
 	loop_fini(&worker->loop);
 	slab_fini(&worker->client_slab);
 	slab_fini(&worker->exchange_slab);
