@@ -50,7 +50,9 @@ static int open_doors(struct worker *worker)
 
 	worker->doors =
 		calloc(shared->n_fronts * LISTEN_FDS_MAX + 1, sizeof(*worker->doors));
-	if (!worker->doors)
+	worker->front_targets =
+		calloc(shared->n_fronts + 1, sizeof(*worker->front_targets));
+	if (!worker->doors || !worker->front_targets)
 		return -ENOMEM;
 	for (size_t i = 0; i < shared->n_fronts; i++) {
 		struct listen_set set = shared->fronts[i].listen;
@@ -136,6 +138,7 @@ void worker_fini(struct worker *worker)
 	slab_fini(&worker->exchange_slab);
 	slab_fini(&worker->upstream_slab);
 	free(worker->doors);
+	free(worker->front_targets);
 }
 
 static void *run(void *arg)

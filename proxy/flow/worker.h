@@ -100,7 +100,8 @@ struct worker {
 	struct door *doors;
 	size_t n_doors;
 
-	struct list targets[256]; /* by hash of their key */
+	struct list targets[256];      /* by hash of their key */
+	struct target **front_targets; /* of inbound fronts, which always have the same */
 	size_t n_targets;
 	struct list tallies;
 	struct list clients; /* downstream connections */
