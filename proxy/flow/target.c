@@ -436,9 +436,14 @@ static struct target *route_target(struct worker *worker, const struct front *fr
 
 struct target *target_for_front(struct worker *worker, const struct front *front)
 {
+	struct target **target = &worker->front_targets[front - worker->shared->fronts];
+
 	if (front->service)
 		return route_target(worker, front);
-	return host_target(worker, INBOUND, str_of(front->host), front->port, NULL);
+	if (!*target)
+		*target = host_target(
+			worker, INBOUND, str_of(front->host), front->port, NULL);
+	return *target;
 }
 
 struct target *target_again(

@@ -15,6 +15,19 @@
 /* Beside the largest head: status line, Connection, X-Forwarded-*. */
 #define EMIT_EXTRA 1024
 
+#define TRIM_MS 2000
+
+static void trim(struct worker *worker, uint64_t now)
+{
+	if (now < worker->trim_ms)
+		return;
+	worker->trim_ms = now + TRIM_MS;
+	slab_trim(&worker->client_slab);
+	slab_trim(&worker->exchange_slab);
+	slab_trim(&worker->upstream_slab);
+	buf_pool_trim(&worker->loop.bufs);
+}
+
 static void on_tick(void *arg)
 {
 	struct worker *worker = arg;
@@ -26,6 +39,7 @@ static void on_tick(void *arg)
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
 		deadline_sweep(lists[i], now);
 	targets_sweep(worker, now);
+	trim(worker, now);
 	worker_resume_accepting(worker);
 }
 
@@ -35,7 +49,9 @@ static int open_doors(struct worker *worker)
 
 	worker->doors =
 		calloc(shared->n_fronts * LISTEN_FDS_MAX + 1, sizeof(*worker->doors));
-	if (!worker->doors)
+	worker->front_targets =
+		calloc(shared->n_fronts + 1, sizeof(*worker->front_targets));
+	if (!worker->doors || !worker->front_targets)
 		return -ENOMEM;
 	for (size_t i = 0; i < shared->n_fronts; i++) {
 		struct listen_set set = shared->fronts[i].listen;
@@ -82,7 +98,8 @@ int worker_init(struct worker *worker, struct shared *shared, unsigned index)
 		return err;
 	worker->loop.on_tick = on_tick;
 	worker->loop.arg = worker;
-	worker->emit = buf_get(&worker->loop.bufs, max_head + EMIT_EXTRA);
+	worker->emit_bytes = max_head + EMIT_EXTRA;
+	worker->emit = malloc(worker->emit_bytes);
 	if (!worker->emit)
 		return -ENOMEM;
 	err = mailbox_init(&worker->mailbox, worker->loop.base, worker);
@@ -114,12 +131,13 @@ void worker_fini(struct worker *worker)
 	tally_destroy_all(&worker->tallies);
 	topo_unref(worker->topo);
 	mailbox_fini(&worker->mailbox);
-	buf_put(&worker->loop.bufs, worker->emit);
+	free(worker->emit);
 	loop_fini(&worker->loop);
 	slab_fini(&worker->client_slab);
 	slab_fini(&worker->exchange_slab);
 	slab_fini(&worker->upstream_slab);
 	free(worker->doors);
+	free(worker->front_targets);
 }
 
 static void *run(void *arg)

@@ -102,7 +102,8 @@ struct worker {
 	struct door *doors;
 	size_t n_doors;
 
-	struct list targets[256]; /* by hash of their key */
+	struct list targets[256];      /* by hash of their key */
+	struct target **front_targets; /* of inbound fronts, which always have the same */
 	size_t n_targets;
 	struct list tallies;
 	struct list clients; /* downstream connections */
@@ -111,11 +112,13 @@ struct worker {
 	struct deadline_list idle, header, linger, connect, pool_idle, response,
 		discovery;
 	uint64_t sweep_targets_ms; /* when unused targets are looked for next */
+	uint64_t trim_ms;          /* when memory that nobody needs is given back next */
 
 	struct counters counters;
 	struct gauges gauges;
 	struct head head; /* the one being parsed */
-	struct buf *emit; /* where heads are put together */
+	char *emit;       /* where heads are put together */
+	size_t emit_bytes;
 
 	bool draining; /* inbound responses say close */
 	unsigned index;
