@@ -395,7 +395,8 @@ def test_growth_in_the_interval_is_caught_up_once(source, start):
     clients = opened(side, 4)
     source.show(*pods(1, 4, 5, 6))
     wait_rebalance(side, new=2, count=2)
-    wait_until(lambda: all(row["rebalance_in_ms"] is not None and row["rebalance_in_ms"] <= 0
+    wait_until(lambda: all(row["rebalance_in_ms"] is not None
+                           and row["rebalance_in_ms"] <= 0
                            for row in connections(side) if row["state"] == "idle"),
                "every moment has come", 20)
     assert time.monotonic() - began > interval - 0.01
@@ -404,6 +405,31 @@ def test_growth_in_the_interval_is_caught_up_once(source, start):
     first, second = [line for line in side.lines if "event=rebalance_begins" in line]
     assert clock_of(second) - clock_of(first) > interval - 0.1
     assert recycled(side) == 8
+
+
+def test_a_rolling_update_of_20_pods(source, start):
+    """A client moves once for the growth, and then at most once in each interval."""
+    interval, began = 1, time.monotonic()
+    side = start(source, *range(1, 21), REBALANCE_INTERVAL=f"{interval}s",
+                 MAX_REQUESTS="0")
+    clients, ages = [], []
+
+    def call(number):
+        since, client = clients[number]
+        if ask(client):
+            client.expect_fin()
+            ages.append(time.monotonic() - since)
+            clients[number] = time.monotonic(), side.client()
+    clients.extend((began - interval, client) for client in opened(side, 8))
+    for first in range(2, 21):
+        source.show(*pods(1, *range(first + 1, first + 20)))
+        end = time.monotonic() + 0.2
+        while time.monotonic() < end:
+            for number in range(8):
+                call(number)
+    assert len(ages) == recycled(side) >= 8
+    assert min(ages) > interval - 0.01, sorted(ages)
+    assert len(ages) <= 8 * ((time.monotonic() - began) / interval + 1)
 
 
 def clock_of(line):

@@ -74,6 +74,7 @@ class Clients:
         self.answers = []           # (when, address)
         self.opened = []            # when
         self.failures = []
+        self.n_aged = 0
         self._cap = cap
         self._stopping = False
 
@@ -105,6 +106,7 @@ class Clients:
         # As if it had been there for long: somewhere within the life of its connection.
         for _ in range(random.randrange(self._cap) if self._cap else 0):
             await ask()
+        self.n_aged += 1
         period = N_CLIENTS / REQUESTS_PER_S
         due = time.monotonic() + random.uniform(0, period)
         while not self._stopping:
@@ -177,9 +179,9 @@ async def grow(run, places, show):
     clients = Clients(run.variant.cap)
     clients.ready = places[:run.before]
     running = asyncio.ensure_future(clients.run())
-    n_old = N_CLIENTS * run.variant.cap / 2
-    while len(clients.answers) < n_old + REQUESTS_PER_S * BEFORE_S:
+    while clients.n_aged < N_CLIENTS:
         await asyncio.sleep(0.05)
+    await asyncio.sleep(BEFORE_S)
     clients.ready = places
     run.grown = time.monotonic()
     show(run.after)
