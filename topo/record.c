@@ -53,6 +53,8 @@ bool record_identify(
 	const cJSON *metadata = json_object(object, "metadata", &ignored);
 	const char *namespace_ = json_string(metadata, "namespace", &ignored);
 	const char *name = json_string(metadata, "name", &ignored);
+	const cJSON *labels = json_object(metadata, "labels", &ignored);
+	const char *service = json_string(labels, "kubernetes.io/service-name", &ignored);
 	free(ignored.text);
 	if (found == RECORD_N_KINDS)
 		return false;
@@ -60,6 +62,8 @@ bool record_identify(
 	out->namespace_ = namespace_ && *namespace_ ? namespace_ : "default";
 	if (out->kind == RECORD_NODE)
 		out->namespace_ = "";
+	if (out->kind == RECORD_SLICE && defaults->is_live)
+		out->owner = service;
 	return true;
 }
 
@@ -94,6 +98,7 @@ struct record *record_parse(const cJSON *object, const struct record_defaults *d
 	record->kind = head.kind;
 	record->namespace_ = arena_strdup(&arena, head.namespace_);
 	record->name = arena_strdup(&arena, head.name);
+	record->owner = arena_strdup(&arena, head.owner);
 	record->arena = arena;
 	return record;
 }
@@ -109,7 +114,11 @@ void record_destroy(struct record *record)
 int record_compare(const struct record *a, const struct record *b)
 {
 	int order = strcmp(a->namespace_, b->namespace_);
-	return order ? order : strcmp(a->name, b->name);
+	if (!order)
+		order = strcmp(a->name, b->name);
+	if (!order && (a->owner || b->owner))
+		order = strcmp(a->owner ? a->owner : "", b->owner ? b->owner : "");
+	return order;
 }
 
 const char *label_map_find(const struct label_map *map, const char *key)

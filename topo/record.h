@@ -19,11 +19,16 @@ struct topo_store;
 
 enum record_kind { RECORD_SLICE, RECORD_SERVICE, RECORD_NODE, RECORD_N_KINDS };
 
-/* The common beginning of all three; namespace_ is "" for nodes. */
+/*
+ * The common beginning of all three; namespace_ is "" for nodes. Slices of a live source
+ * are known by their service too: each service has a watch of its own, and when a slice
+ * passes from one to another, nobody says which of the two hears of it first.
+ */
 struct record {
 	enum record_kind kind;
 	const char *namespace_;
 	const char *name;
+	const char *owner; /* that service; NULL in everything else */
 	struct arena arena;
 };
 
@@ -119,7 +124,7 @@ const char *record_kind_name(enum record_kind kind);
 
 void record_destroy(struct record *record);
 
-/* Order by namespace, then name. */
+/* Order by namespace, then name, then owner. */
 int record_compare(const struct record *a, const struct record *b);
 
 /* The value, or NULL. */

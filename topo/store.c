@@ -334,15 +334,17 @@ bool topo_scope_has(const struct topo_scope *scope, const cJSON *object)
 void topo_store_delete(
 	struct topo_store *store, const struct topo_scope *scope, const cJSON *object)
 {
-	struct record_defaults none = {0};
+	struct record_defaults live = {.is_live = true};
 	struct record head;
-	if (!record_identify(object, &none, &head) ||
-		head.kind != scope_kinds[scope->kind])
+	if (!record_identify(object, &live, &head) ||
+		head.kind != scope_kinds[scope->kind] ||
+		strcmp(head.namespace_, scope->namespace_))
 		return;
-	const struct record *known =
-		topo_store_find(store, head.kind, head.namespace_, head.name);
-	if (known && scope_has_record(scope, known))
-		store_remove(store, &store->tables[head.kind], &head);
+	if (head.kind == RECORD_SLICE)
+		head.owner = scope->name; /* whatever its label says by now */
+	else if (strcmp(head.name, scope->name))
+		return;
+	store_remove(store, &store->tables[head.kind], &head);
 }
 
 uint64_t topo_store_version(const struct topo_store *store)

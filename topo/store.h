@@ -73,8 +73,8 @@ __attribute__((warn_unused_result)) int topo_store_upsert(
 	struct topo_store *store, const struct cJSON *object, struct topo_report *report);
 
 /*
- * Remove the object of that name from the scope. One that has moved to another scope
- * stays: the two that it concerns are told in no particular order.
+ * Remove the object of that name from the scope. Where it has moved to another scope, it
+ * stays there: the two that it concerns are told in no particular order.
  */
 void topo_store_delete(struct topo_store *store, const struct topo_scope *scope,
 	const struct cJSON *object);

@@ -21,6 +21,7 @@
 
 #define LINGER_MS      5000
 #define NEW_MS         1000
+#define LONG_IDLE_MS   1000
 #define READS_PER_TURN 4
 
 static void on_ready(struct stream *stream);
@@ -250,6 +251,22 @@ static void on_deferred(struct deferred *deferred)
 	serve(client);
 }
 
+/*
+ * Who has been idle for long has read its last response, which is what lingering is for.
+ * A request that crosses our FIN is then better reset than taken and thrown away: its
+ * sender can prove that nobody has seen it, and send it again.
+ */
+static void end_idle(struct client *client)
+{
+	uint64_t since_ms =
+		client->deadline.at_ms - client->worker->config->idle_timeout_ms;
+
+	if (clock_ms() - since_ms >= LONG_IDLE_MS)
+		client_drop(client, false);
+	else
+		client_linger(client);
+}
+
 static void on_deadline(struct deadline *deadline)
 {
 	struct client *client = container_of(deadline, struct client, deadline);
@@ -269,7 +286,7 @@ static void on_deadline(struct deadline *deadline)
 		return;
 	}
 	if (client->state == CLIENT_HEAD && !stream_is_blocked(&client->stream))
-		client_linger(client);
+		end_idle(client);
 	else
 		client_drop(client, client->state == CLIENT_TUNNEL);
 }
@@ -386,6 +403,6 @@ void clients_close_idle(struct worker *worker, const struct front *front)
 			deadline_set(
 				&worker->linger, &client->deadline, NEW_MS, on_deadline);
 		else
-			client_linger(client);
+			end_idle(client);
 	}
 }

@@ -6,6 +6,7 @@ what tells nigh that nobody needs its outbound side any more."""
 import http.client
 import json
 import signal
+import socket
 import threading
 import time
 
@@ -160,6 +161,19 @@ def test_idle_connections_close_after_the_delay(nigh, server):
     used.expect_silence(0.05)
     fresh.expect_fin()
     used.expect_fin()
+    assert side.wait() == 0, side.log       # who does not close holds nobody
+
+
+def test_request_that_crosses_the_end_is_not_taken(nigh, server):
+    """Its sender can prove that nobody has seen it, and send it again."""
+    app = server()
+    side = nigh.inbound(app, IDLE_TIMEOUT="1100ms")
+    client = side.client()
+    exchange(client, app)
+    client.expect_fin()
+    client.send(GET)
+    wait_until(lambda: client.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR),
+               "it is refused by a reset")
 
 
 def test_connection_accepted_last_is_served(nigh, server):

@@ -489,7 +489,7 @@ def test_the_api_is_away_at_the_start(api, kube, backend):
 
 def test_a_restart_of_the_api_costs_no_request(api, kube, backend):
     one, two = backend("one"), backend("two")
-    server = api(service("orders"), node("n1"), orders(one.port))
+    server = api(service("orders"), node("n1"), orders(one.port, suffix=one.name))
     side = kube(server)
     with Callers(side.addr("outbound")) as load:
         load.more(50)
@@ -498,8 +498,8 @@ def test_a_restart_of_the_api_costs_no_request(api, kube, backend):
             server.kill()
             load.more(200)
             wait_until(lambda: "cannot be reached" in discovery(side), "it says so")
-            server.delete(orders(old.port))
-            server.apply(orders(new.port))
+            server.apply(orders(new.port, suffix=new.name))
+            server.delete(orders(old.port, suffix=old.name))
             if new is one:          # the second time it has forgotten what it was
                 server.forget()
             count = new.requests

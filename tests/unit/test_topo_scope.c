@@ -23,6 +23,7 @@
 	"}"
 
 static const struct topo_scope orders = {TOPO_SCOPE_SLICES, "shop", "orders"};
+static const struct topo_scope other = {TOPO_SCOPE_SLICES, "shop", "other"};
 static const struct topo_scope orders_service = {TOPO_SCOPE_SERVICE, "shop", "orders"};
 static const struct topo_scope n1 = {TOPO_SCOPE_NODE, "", "n1"};
 
@@ -99,10 +100,13 @@ Test(scope, has)
 
 static struct topo_store *filled(void)
 {
-	return fixture_load("{\"kind\":\"List\",\"items\":[" SLICE(
-		"a", "orders") "," SLICE("b", "other") "," SLICE("c",
-		"orders") "," SERVICE("shop", "orders") "," SERVICE("shop",
-		"other") "," NODE("n1", "") "," NODE("n2", "") "]}");
+	static const char *const objects[] = {SLICE("a", "orders"), SLICE("b", "other"),
+		SLICE("c", "orders"), SERVICE("shop", "orders"), SERVICE("shop", "other"),
+		NODE("n1", ""), NODE("n2", "")};
+	struct topo_store *store = topo_store_create();
+	for (size_t i = 0; i < sizeof(objects) / sizeof(*objects); i++)
+		cr_assert_eq(upsert(store, objects[i]), 0);
+	return store;
 }
 
 Test(scope, clear)
@@ -136,15 +140,28 @@ Test(scope, replace)
 	topo_store_destroy(store);
 }
 
-/* A slice that another scope holds under the same name is taken over. */
-Test(scope, replace_what_has_moved)
+static void remove_object(struct topo_store *store, const char *json)
 {
-	struct topo_store *store = filled();
-	struct topo_store *fresh = topo_store_create();
+	cJSON *object = cJSON_Parse(json);
+	topo_store_delete(store, &other, object);
+	cJSON_Delete(object);
+}
+
+/* Each scope hears of it by a watch of its own; which one first is chance. */
+Test(scope, a_slice_that_passes_to_another)
+{
+	struct topo_store *store = filled(), *fresh = topo_store_create();
+	cr_assert_eq(upsert(store, SLICE("b", "orders")), 0);
+	/* both have it, until the other one is told */
+	cr_expect_str_eq(names(store), "a b b c/orders other/n1 n2", "%s", names(store));
+	cr_assert_eq(upsert(store, SLICE("b", "other")), 0);
+	remove_object(store, SLICE("b", "other"));
+	cr_expect_str_eq(names(store), "a b c/orders other/n1 n2", "%s", names(store));
+	remove_object(store, SLICE("b", "other"));
+	topo_store_clear(store, &other);
+	cr_expect_str_eq(names(store), "a b c/orders other/n1 n2", "%s", names(store));
 	cr_assert_eq(upsert(fresh, SLICE("b", "orders")), 0);
 	topo_store_replace(store, &orders, fresh);
-	cr_expect_str_eq(names(store), "b/orders other/n1 n2", "%s", names(store));
-	topo_store_clear(store, &(struct topo_scope){TOPO_SCOPE_SLICES, "shop", "other"});
 	cr_expect_str_eq(names(store), "b/orders other/n1 n2", "%s", names(store));
 	topo_store_destroy(store);
 }

@@ -421,30 +421,37 @@ static void on_farewell(evutil_socket_t fd, short what, void *arg)
 	make_multi(api);
 }
 
-static bool is_silent(const struct api_call *call, uint64_t now)
+/* Since that time; one in the future (of a call begun meanwhile) is not long ago. */
+static bool is_silent(const struct api_call *call, uint64_t since_ms, uint64_t now)
 {
-	return call->silence_s > 0 &&
-	       now - call->last_byte_ms > (uint64_t)call->silence_s * 1000;
+	return call->silence_s > 0 && since_ms + (uint64_t)call->silence_s * 1000 < now;
+}
+
+static struct api_call *find_silent(const struct api *api, uint64_t now)
+{
+	list_each_safe (node, next, &api->calls) {
+		struct api_call *call = container_of(node, struct api_call, node);
+
+		if (is_silent(call, call->last_byte_ms, now))
+			return call;
+	}
+	return NULL;
 }
 
 static void on_sweep(evutil_socket_t fd, short what, void *arg)
 {
 	struct api *api = arg;
 	uint64_t now = clock_ms();
+	struct api_call *call;
 
 	(void)fd;
 	(void)what;
-	list_each_safe (node, next, &api->calls) {
-		struct api_call *call = container_of(node, struct api_call, node);
-
-		if (!is_silent(call, now))
-			continue;
-		if (now - api->last_byte_ms > (uint64_t)call->silence_s * 1000) {
+	/* From the beginning each time: an end may change more of the list. */
+	while ((call = find_silent(api, now))) {
+		if (is_silent(call, api->last_byte_ms, now))
 			start_over(api);
-			return;
-		}
-		end(call, CURLE_OPERATION_TIMEDOUT);
-		return; /* the list may have changed: the others at the next sweep */
+		else
+			end(call, CURLE_OPERATION_TIMEDOUT);
 	}
 }
 

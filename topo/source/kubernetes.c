@@ -31,7 +31,7 @@
 /* So many other nodes are watched; labels of the rest are asked for now and then, because
  * a watch for each of a thousand nodes in each pod is too much for any API server. */
 #define NODES_WATCHED_MAX 32
-#define NODE_RELIST_S     600
+#define NODE_RELIST_S     3600
 
 /* Without credentials they are looked for this often. */
 #define CREDENTIALS_S 5

@@ -80,6 +80,7 @@ def kubernetes(program, folder, host, options):
         "service-account-extend-token-expiration": "false",
         "authorization-mode": "RBAC",
         "service-cluster-ip-range": SERVICES,
+        "goaway-chance": "0.02",        # connections end now and then, as in big clusters
         # Two of one host name would quarrel over a lease.
         "feature-gates": "APIServerIdentity=false",
         # Pods need no account here, they do not run.
