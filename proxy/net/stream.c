@@ -55,10 +55,7 @@ static int failure(struct stream *stream)
 
 int stream_open(struct stream *stream, struct loop *loop, int fd, stream_fn *on_ready)
 {
-	int on = 1;
-
 	*stream = (struct stream){.loop = loop, .on_ready = on_ready, .fd = fd};
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (event_assign(&stream->event, loop->base, fd,
 		    EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_event,
 		    stream) != 0 ||
@@ -75,11 +72,12 @@ int stream_connect(struct stream *stream, struct loop *loop, const struct sockad
 	socklen_t len = to->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
 						  : sizeof(struct sockaddr_in);
 	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int err;
+	int on = 1, err;
 
 	stream->fd = -1;
 	if (fd < 0)
 		return -errno;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (connect(fd, to, len) != 0 && errno != EINPROGRESS) {
 		err = -errno;
 		close(fd);

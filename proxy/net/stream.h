@@ -38,7 +38,8 @@ struct stream {
 			 */
 };
 
-/* Takes the descriptor over on success only. 0 or -errno. */
+/* Takes the descriptor over on success only. 0 or -errno. What was accepted has
+ * TCP_NODELAY from its listener. */
 __attribute__((warn_unused_result)) int stream_open(
 	struct stream *stream, struct loop *loop, int fd, stream_fn *on_ready);
 

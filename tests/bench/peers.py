@@ -36,7 +36,7 @@ def haproxy(mode):
         config.write_text(f"""\
 global
     nbthread 1
-    maxconn 8000
+    maxconn 9900
 defaults
     mode {mode}
     timeout connect 5s

@@ -61,7 +61,7 @@ class Proxy:
         return self
 
     def __exit__(self, *_):
-        # nigh drains at the first SIGTERM and ends at the second; the others at the first.
+        # nigh drains at the first SIGTERM and ends at the second.
         for stop in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
             if not self.process:
                 break

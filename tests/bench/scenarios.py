@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured: one row of SCENARIOS each. `measure` runs one peer once and returns its
-numbers; the least of the rounds counts for each number, for noise only ever adds."""
+"""What is measured: one row of SCENARIOS each. `measure` runs one peer once and returns
+its numbers; the least of the rounds counts for each, for noise only ever adds."""
 
 import json
 import subprocess
@@ -106,7 +106,7 @@ def bodies(connections, *options):
 
 BODIES = [
     Scenario(f"body-{size // MIB}m-{way}-{framing}",
-             f"bodies of {size // MIB} MiB, {'answers' if way == 'down' else 'requests'}, "
+             f"bodies of {size // MIB} MiB {way}stream, "
              + ("in chunks" if framing == "chunked" else "with their length"),
              bodies(connections, f"-{way[0]}", size, *flags),
              (("CPU s per GB", "s_per_gb"),))
@@ -143,8 +143,9 @@ SCENARIOS = [
                LATENCY, [DIRECT, *HTTP]) for rate in (2000, 20000)),
     *BODIES,
     Scenario("memory-idle", "anonymous MiB; more with 10,000 idle connections",
-             memory_of(memory.idle), (("idle", "idle"), ("more", "more"),
-                                      ("connections", "connections")), HTTP, max_rounds=1),
+             memory_of(memory.idle),
+             (("idle", "idle"), ("more", "more"), ("connections", "connections")), HTTP,
+             max_rounds=1),
     Scenario("memory-busy", "anonymous MiB above idle: 10,000 busy connections whose "
              "clients do not read; 10 s after they closed", memory_of(memory.busy),
              (("peak", "peak"), ("kept", "kept"), ("connections", "connections")), HTTP,
@@ -153,7 +154,7 @@ SCENARIOS = [
              named("nigh", "2 workers")),
     Scenario("caps", "requests until a connection is recycled", requests(), CPU,
              named("cap 0", "cap 1000", "cap 100")),
-    Scenario("endpoints", "a service of so many endpoints", requests("-a", warm_up=2), CPU,
-             [peer for peer in VARIANTS if peer.name.endswith(" endpoints")]),
+    Scenario("endpoints", "a service of so many endpoints", requests("-a", warm_up=2),
+             CPU, [peer for peer in VARIANTS if peer.name.endswith(" endpoints")]),
 ]
 QUICK = ["keepalive"]

@@ -69,7 +69,8 @@ def prepare(peers):
     BUILD.mkdir(exist_ok=True)
     install_wheels({peer.wheel for peer in peers} - {""})
     for tool in ("relay", "pong", "bulk"):
-        subprocess.run(["cc", *C_FLAGS, "-o", BUILD / tool, HERE / f"{tool}.c"], check=True)
+        subprocess.run(["cc", *C_FLAGS, "-o", BUILD / tool, HERE / f"{tool}.c"],
+                       check=True)
     if any(peer.command is nigh_command for peer in peers):
         if not (BUILD / "build.ninja").exists():
             subprocess.run(["meson", "setup", "--buildtype=release", BUILD, ROOT],
