@@ -61,16 +61,15 @@ static void publish(struct source *source)
 	const char *node_name = source->kubernetes
 					? kubernetes_node_name(source->kubernetes)
 					: config->node_name;
-	uint64_t began_ms = clock_ms();
+	uint64_t began_ms = clock_ms(), now;
 	struct topo *topo = build(source->store, config, node_name);
 
 	for (unsigned i = 0; i < source->n_workers; i++)
 		worker_set_topo(&source->workers[i], topo_ref(topo));
 	topo_unref(source->topo);
 	source->topo = topo;
-	source->updated_ms = clock_ms();
-	source->publish_from_ms =
-		source->updated_ms + PUBLISH_REST * (source->updated_ms - began_ms);
+	now = clock_ms();
+	source->publish_from_ms = now + PUBLISH_REST * (now - began_ms);
 	rebalance_follow(&source->rebalance, topo);
 }
 
@@ -102,6 +101,7 @@ static void on_content(void *arg, const char *data, size_t len)
 	topo_report_fini(&report);
 	source->problem[0] = '\0';
 	publish(source);
+	source->updated_ms = clock_ms();
 	counts = topo_store_count(source->store);
 	log_at(LOG_INFO, NULL, "endpoints_updated",
 		"slices=%zu services=%zu nodes=%zu endpoints=%zu", counts.n_slices,
@@ -113,11 +113,19 @@ static void on_fault(void *arg, const char *message)
 	report_problem(arg, message);
 }
 
+/* That something is in the way is published, and leaves the endpoints as old as they are.
+ */
 static void on_publish(evutil_socket_t fd, short what, void *arg)
 {
+	struct source *source = arg;
+	uint64_t version = topo_store_records_version(source->store);
+
 	(void)fd;
 	(void)what;
-	publish(arg);
+	publish(source);
+	if (version != source->updated_version)
+		source->updated_ms = clock_ms();
+	source->updated_version = version;
 }
 
 static void on_store_change(void *arg)
@@ -231,7 +239,6 @@ static int start_kubernetes(struct source *source, struct event_base *base)
 	source->shared->discovery = &source->discovery;
 	hold_from_the_start(source);
 	publish(source); /* of nothing yet */
-	source->updated_ms = 0;
 	return 0;
 }
 
@@ -248,7 +255,7 @@ static int start_file(struct source *source, struct event_base *base)
 
 	source->file = file_source_start(
 		base, source->config->endpoints.path, &handlers, source);
-	return source->file ? 0 : -errno;
+	return source->file ? 0 : -ENOMEM;
 }
 
 int source_start(struct source *source, struct event_base *base, struct shared *shared,

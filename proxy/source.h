@@ -33,6 +33,7 @@ struct source {
 	struct mailbox mailbox; /* what workers ask for */
 	struct event *publishing;
 	uint64_t publish_from_ms;    /* not before */
+	uint64_t updated_version;    /* of the store's objects at updated_ms */
 	struct topo_name *explained; /* held for `nigh explain`, for as long as a call */
 	struct event *explain_end;
 };

@@ -4,6 +4,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "admin/stats.h"
 #include "admin/views.h"
 #include "base/clock.h"
 #include "flow/client.h"
@@ -47,6 +48,12 @@ static cJSON *endpoint_json(const struct topo_endpoint *topo, const union addres
 	return json;
 }
 
+static bool has_text(const cJSON *json, const char *name, const char *text)
+{
+	return strcmp(cJSON_GetObjectItemCaseSensitive(json, name)->valuestring, text) ==
+	       0;
+}
+
 static bool is_same(const cJSON *json, const struct endpoint *endpoint)
 {
 	char address[ADDRESS_TEXT_MAX];
@@ -54,8 +61,7 @@ static bool is_same(const cJSON *json, const struct endpoint *endpoint)
 	address_print_ip(&endpoint->addr, address, sizeof(address));
 	return cJSON_GetObjectItemCaseSensitive(json, "port")->valueint ==
 		       address_port(&endpoint->addr) &&
-	       strcmp(cJSON_GetObjectItemCaseSensitive(json, "address")->valuestring,
-		       address) == 0;
+	       has_text(json, "address", address);
 }
 
 /* Workers have the same endpoints in the same order, unless an update is on its way. */
@@ -109,18 +115,19 @@ static void add_discovery(cJSON *json, const struct target *target)
 					  : "settled");
 }
 
+/* An address may be both, the application's and a destination of its own calls. */
 static cJSON *target_json(cJSON *targets, const struct target *target)
 {
+	const char *direction = direction_names[target->direction];
 	cJSON *json;
 
 	for (json = targets->child; json; json = json->next)
-		if (strcmp(cJSON_GetObjectItemCaseSensitive(json, "service")->valuestring,
-			    target->key) == 0)
+		if (has_text(json, "service", target->key) &&
+			has_text(json, "direction", direction))
 			return json;
 	json = cJSON_CreateObject();
 	cJSON_AddStringToObject(json, "service", target->key);
-	cJSON_AddStringToObject(
-		json, "direction", target->direction == INBOUND ? "inbound" : "outbound");
+	cJSON_AddStringToObject(json, "direction", direction);
 	add_text(json, "mode",
 		target->port ? topo_mode_name(target->port->mode)
 			     : (target->host ? "passthrough" : "none"));

@@ -103,7 +103,8 @@ static void write_connections(const struct page *page, const char *name)
 
 	for (int d = 0; d < DIRECTIONS; d++) {
 		for (int s = 0; s < SIDES; s++) {
-			uint32_t tunnels = gauges->tunnels[d], idle = gauges->idle[d][s];
+			uint32_t tunnels = gauges->tunnels[d][s],
+				 idle = gauges->idle[d][s];
 
 			write_state(page, name, d, s, "active",
 				gauges->open[d][s] - idle - tunnels);

@@ -130,7 +130,8 @@ static cJSON *connections(const struct stats *stats, int direction)
 				stats->counters.recycled[direction][side],
 				RECYCLE_REASONS));
 	}
-	cJSON_AddNumberToObject(json, "tunnels", stats->gauges.tunnels[direction]);
+	cJSON_AddNumberToObject(
+		json, "tunnels", stats->gauges.tunnels[direction][DOWNSTREAM]);
 	cJSON_AddNumberToObject(json, "in_flight", stats->gauges.in_flight[direction]);
 	return json;
 }

@@ -29,6 +29,12 @@ void buf_pool_fini(struct buf_pool *pool)
 		slab_fini(&pool->slabs[i]);
 }
 
+void buf_pool_trim(struct buf_pool *pool)
+{
+	for (int i = 0; i < BUF_CLASSES; i++)
+		slab_trim(&pool->slabs[i]);
+}
+
 struct buf *buf_get(struct buf_pool *pool, size_t cap)
 {
 	size_t bytes = cap + sizeof(struct buf);

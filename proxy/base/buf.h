@@ -27,6 +27,9 @@ struct buf_pool {
 void buf_pool_init(struct buf_pool *pool);
 void buf_pool_fini(struct buf_pool *pool);
 
+/* As slab_trim. */
+void buf_pool_trim(struct buf_pool *pool);
+
 /* An empty buffer of at least `cap` bytes; NULL when there is no memory. */
 struct buf *buf_get(struct buf_pool *pool, size_t cap);
 

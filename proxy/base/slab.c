@@ -78,8 +78,10 @@ void *slab_alloc(struct slab *slab)
 	} else {
 		object = (char *)chunk + CHUNK_HEADER + slab->size * chunk->n_fresh++;
 	}
-	if (chunk->n_used++ == 0)
+	if (chunk->n_used++ == 0) {
 		slab->n_empty--;
+		slab->needed_empty = true;
+	}
 	if (chunk->n_used == chunk->n_max) {
 		list_unlink(&chunk->node);
 		list_push(&slab->full, &chunk->node);
@@ -112,6 +114,24 @@ void slab_free(struct slab *slab, void *object)
 	}
 	list_unlink(&chunk->node);
 	munmap(chunk, slab->chunk_bytes);
+}
+
+void slab_trim(struct slab *slab)
+{
+	bool keep = slab->needed_empty;
+
+	slab->needed_empty = false;
+	if (keep || slab->n_empty == 0)
+		return;
+	list_each_safe (node, next, &slab->open) {
+		struct chunk *chunk = container_of(node, struct chunk, node);
+
+		if (chunk->n_used > 0)
+			continue;
+		list_unlink(&chunk->node);
+		munmap(chunk, slab->chunk_bytes);
+	}
+	slab->n_empty = 0;
 }
 
 void slab_fini(struct slab *slab)

@@ -2,9 +2,9 @@
 #pragma once
 /*
  * Free lists of equal objects, one owner thread. Objects are cut from chunks of their own
- * mapping, and a chunk that is wholly free goes back to the kernel (one is kept): after a
- * burst of connections the memory is gone again. Under ASan it is plain malloc, so that
- * use after free is found.
+ * mapping, and a chunk that is wholly free goes back to the kernel (one is kept until it
+ * has not been needed for a while): after a burst of connections the memory is gone
+ * again. Under ASan it is plain malloc, so that use after free is found.
  */
 #include "base/list.h"
 
@@ -13,7 +13,8 @@ struct slab {
 	size_t chunk_bytes; /* a power of two */
 	struct list open;   /* chunks with at least one free object */
 	struct list full;
-	unsigned n_empty; /* chunks in `open` with no object in use */
+	unsigned n_empty;  /* chunks in `open` with no object in use */
+	bool needed_empty; /* since the last trim: it pays to keep one */
 };
 
 /* chunk_bytes is a power of two that holds at least four objects. */
@@ -27,3 +28,6 @@ void *slab_alloc(struct slab *slab);
 
 /* NULL does nothing. */
 void slab_free(struct slab *slab, void *object);
+
+/* Gives the kept chunk back if nobody has needed one since the last call. */
+void slab_trim(struct slab *slab);

@@ -44,7 +44,7 @@ static void count_state(struct client *client, int change)
 	if (client->state == CLIENT_HEAD)
 		gauges->idle[direction][DOWNSTREAM] += (uint32_t)change;
 	else if (client->state == CLIENT_TUNNEL)
-		gauges->tunnels[direction] += (uint32_t)change;
+		gauges->tunnels[direction][DOWNSTREAM] += (uint32_t)change;
 }
 
 /* It ends, or it is no keep-alive connection any more. */

@@ -418,6 +418,8 @@ void http_request_send(struct exchange *exchange)
 	iov[1] = (struct iovec){(char *)close.ptr, close.len};
 	iov[2] = (struct iovec){
 		request->data + exchange->head_len, request->to - exchange->head_len};
+	stream_turn(&exchange->client->stream);
+	stream_turn(&upstream->stream);
 	exchange->sent = true;
 	exchange->n_sent = request->to + close.len;
 	exchange->bytes_up = exchange->n_sent;
@@ -462,12 +464,22 @@ static void abandon(struct exchange *exchange, const char *problem)
 		client_drop(exchange->client, problem != NULL);
 }
 
+/* An upstream that takes no more of the body may have answered all the same. */
+static void body_sent(struct exchange *exchange, uint64_t n, int write_error)
+{
+	exchange->n_sent += n;
+	exchange->bytes_up += n;
+	if (write_error != 0) {
+		exchange->upload_broken = true;
+		exchange->upstream->stream.readable = true;
+	}
+}
+
 /* One read's worth. False when nothing more can be done now, or ever. */
 static bool pump_once(struct exchange *exchange)
 {
 	struct worker *worker = exchange->worker;
 	struct client *client = exchange->client;
-	struct upstream *upstream = exchange->upstream;
 	struct iovec iov;
 	size_t used;
 	ssize_t n;
@@ -487,18 +499,39 @@ static bool pump_once(struct exchange *exchange)
 		return false;
 	}
 	hold_more(exchange, (struct str){bytes.ptr, used});
-	exchange->n_sent += used;
-	exchange->bytes_up += used;
 	iov = (struct iovec){worker->loop.scratch, used};
-	if (stream_write(&upstream->stream, &iov, 1) != 0) {
-		exchange->upload_broken = true;
-		upstream->stream.readable = true;
-	}
+	body_sent(exchange, used, stream_write(&exchange->upstream->stream, &iov, 1));
 	if (!buf_append(&worker->loop.bufs, &client->in, bytes.ptr + used,
 		    bytes.len - used)) {
 		client_drop(client, true);
 		return false;
 	}
+	return true;
+}
+
+/* A large body in full flow, of which nothing is held any more. */
+static bool can_move(const struct exchange *exchange)
+{
+	return exchange->client->stream.plenty && !exchange->complete_request_held &&
+	       body_unseen(&exchange->request_body) >= LOOP_READ_BYTES;
+}
+
+static bool move_once(struct exchange *exchange)
+{
+	struct stream *up = &exchange->upstream->stream;
+	int write_error;
+	ssize_t n = stream_move(&exchange->client->stream, up,
+		body_unseen(&exchange->request_body), &write_error);
+
+	if (n == -EAGAIN)
+		return false;
+	if (n <= 0) {
+		abandon(exchange, NULL);
+		return false;
+	}
+	exchange->worker->counters.bytes[exchange->direction][DOWNSTREAM] += (uint64_t)n;
+	body_pass(&exchange->request_body, (uint64_t)n);
+	body_sent(exchange, (uint64_t)n, write_error);
 	return true;
 }
 
@@ -511,7 +544,7 @@ bool http_request_pump(struct exchange *exchange)
 		if (exchange->request_body.done || exchange->upload_broken ||
 			stream_is_blocked(&upstream->stream) || !client->stream.readable)
 			break;
-		if (!pump_once(exchange))
+		if (!(can_move(exchange) ? move_once : pump_once)(exchange))
 			break;
 	}
 	if (exchange->ended)

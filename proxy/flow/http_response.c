@@ -13,9 +13,6 @@
 #define PUMP_ROUNDS 4
 #define CHUNK_RUNS  64
 
-/* Bytes that emit_head may add: the status line's version, Connection. */
-#define ADDED_BYTES 64
-
 static void client_lost(struct exchange *exchange)
 {
 	client_drop(exchange->client, false);
@@ -185,7 +182,7 @@ static struct str method_of(const struct exchange *exchange)
 
 static struct text emit_buffer(struct worker *worker)
 {
-	return (struct text){.ptr = worker->emit->data, .cap = worker->emit->cap};
+	return (struct text){.ptr = worker->emit, .cap = worker->emit_bytes};
 }
 
 /* A response that is not final (RFC 9110 section 15.2): passed on, unless the client is
@@ -256,6 +253,21 @@ static bool write_dechunked(struct exchange *exchange, struct iovec *iov, int n_
 	return n_iov == 0 || stream_write(&exchange->client->stream, iov, n_iov) == 0;
 }
 
+/* So many bytes have gone on, n_extra came behind the end. False when the exchange has
+ * ended. */
+static bool body_went(
+	struct exchange *exchange, enum body_result result, uint64_t n, size_t n_extra)
+{
+	exchange->bytes_down += n;
+	if (result == BODY_BAD)
+		cut(exchange, OUTCOME_response_truncated);
+	else if (result == BODY_DONE)
+		complete(exchange, n_extra > 0);
+	else
+		stream_expect_more(&exchange->upstream->stream);
+	return !exchange->ended;
+}
+
 /* Body bytes, behind a head where out is not empty. False when the exchange has ended. */
 static bool forward_body(struct exchange *exchange, struct text *out, struct str bytes)
 {
@@ -280,14 +292,7 @@ static bool forward_body(struct exchange *exchange, struct text *out, struct str
 		client_lost(exchange);
 		return false;
 	}
-	exchange->bytes_down += used + (out ? out->len : 0);
-	if (result == BODY_BAD)
-		cut(exchange, OUTCOME_response_truncated);
-	else if (result == BODY_DONE)
-		complete(exchange, used < bytes.len);
-	else
-		stream_expect_more(&exchange->upstream->stream);
-	return !exchange->ended;
+	return body_went(exchange, result, used + (out ? out->len : 0), bytes.len - used);
 }
 
 /* What came with the head may show that the framing is broken before anything is sent. */
@@ -384,6 +389,34 @@ static bool read_heads(struct exchange *exchange, struct str bytes)
 	return true;
 }
 
+/* A large body in full flow, which is not looked at. */
+static bool can_move(const struct exchange *exchange)
+{
+	return exchange->head_sent && exchange->upstream->stream.plenty &&
+	       body_unseen(&exchange->response_body) >= LOOP_READ_BYTES;
+}
+
+static bool move_once(struct exchange *exchange)
+{
+	struct body *body = &exchange->response_body;
+	int write_error;
+	ssize_t n = stream_move(&exchange->upstream->stream, &exchange->client->stream,
+		body_unseen(body), &write_error);
+
+	if (n == -EAGAIN)
+		return false;
+	if (n <= 0) {
+		upstream_ended(exchange, n == 0);
+		return false;
+	}
+	exchange->worker->counters.bytes[exchange->direction][UPSTREAM] += (uint64_t)n;
+	if (write_error != 0) {
+		client_lost(exchange);
+		return false;
+	}
+	return body_went(exchange, body_pass(body, (uint64_t)n), (uint64_t)n, 0);
+}
+
 static bool pump_once(struct exchange *exchange)
 {
 	struct upstream *upstream = exchange->upstream;
@@ -422,7 +455,8 @@ void http_response_pump(struct exchange *exchange)
 		if (stream_is_blocked(&exchange->client->stream) ||
 			!exchange->upstream->stream.readable)
 			return;
-		if (!pump_once(exchange) || exchange->ended)
+		if (!(can_move(exchange) ? move_once : pump_once)(exchange) ||
+			exchange->ended)
 			return;
 	}
 	loop_defer(&exchange->worker->loop, &exchange->upstream->deferred,

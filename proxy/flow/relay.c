@@ -8,16 +8,15 @@
 enum relay_result { RELAY_IDLE, RELAY_AGAIN, RELAY_BROKEN };
 
 /* At most ROUNDS reads, so that one fast pair does not hold the loop. */
-static enum relay_result move(
-	struct worker *worker, struct stream *from, struct stream *to, uint64_t *count)
+static enum relay_result move(struct stream *from, struct stream *to, uint64_t *count)
 {
 	for (int i = 0; i < ROUNDS; i++) {
-		struct iovec iov = {worker->loop.scratch, 0};
+		int write_error;
 		ssize_t n;
 
 		if (!from->readable || from->at_eof || stream_is_blocked(to))
 			return RELAY_IDLE;
-		n = stream_read(from, worker->loop.scratch, LOOP_READ_BYTES);
+		n = stream_move(from, to, SIZE_MAX, &write_error);
 		if (n == -EAGAIN)
 			return RELAY_IDLE;
 		if (n == 0) {
@@ -27,8 +26,8 @@ static enum relay_result move(
 		if (n < 0)
 			return RELAY_BROKEN;
 		*count += (uint64_t)n;
-		iov.iov_len = (size_t)n;
-		if (stream_write(to, &iov, 1) != 0)
+		stream_turn(to);
+		if (write_error != 0)
 			return RELAY_BROKEN;
 		stream_expect_more(from);
 	}
@@ -87,8 +86,8 @@ void relay_run(struct exchange *exchange)
 		finish(exchange, OUTCOME_client_closed, true);
 		return;
 	}
-	a = move(worker, down, up, &exchange->bytes_up);
-	b = move(worker, up, down, &exchange->bytes_down);
+	a = move(down, up, &exchange->bytes_up);
+	b = move(up, down, &exchange->bytes_down);
 	if (a == RELAY_BROKEN || b == RELAY_BROKEN)
 		finish(exchange, OUTCOME_completed, true);
 	else if (down->fin_sent && up->fin_sent)

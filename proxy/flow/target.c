@@ -436,9 +436,14 @@ static struct target *route_target(struct worker *worker, const struct front *fr
 
 struct target *target_for_front(struct worker *worker, const struct front *front)
 {
+	struct target **target = &worker->front_targets[front - worker->shared->fronts];
+
 	if (front->service)
 		return route_target(worker, front);
-	return host_target(worker, INBOUND, str_of(front->host), front->port, NULL);
+	if (!*target)
+		*target = host_target(
+			worker, INBOUND, str_of(front->host), front->port, NULL);
+	return *target;
 }
 
 struct target *target_again(
@@ -547,7 +552,8 @@ bool target_affords_failure(const struct target *target)
 
 	return tally_retries_left(
 		       target->tally, worker->config->retry_budget, clock_ms()) >
-	       gauges->in_flight[target->direction] - gauges->tunnels[target->direction];
+	       gauges->in_flight[target->direction] -
+		       gauges->tunnels[target->direction][DOWNSTREAM];
 }
 
 /* So many that have failed already a call tries before it looks into the next tier. */

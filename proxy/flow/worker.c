@@ -15,6 +15,19 @@
 /* Beside the largest head: status line, Connection, X-Forwarded-*. */
 #define EMIT_EXTRA 1024
 
+#define TRIM_MS 2000
+
+static void trim(struct worker *worker, uint64_t now)
+{
+	if (now < worker->trim_ms)
+		return;
+	worker->trim_ms = now + TRIM_MS;
+	slab_trim(&worker->client_slab);
+	slab_trim(&worker->exchange_slab);
+	slab_trim(&worker->upstream_slab);
+	buf_pool_trim(&worker->loop.bufs);
+}
+
 static void on_tick(void *arg)
 {
 	struct worker *worker = arg;
@@ -23,10 +36,10 @@ static void on_tick(void *arg)
 		&worker->discovery};
 	uint64_t now = clock_ms();
 
-	atomic_store_explicit(&worker->turned_ms, now, memory_order_relaxed);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
 		deadline_sweep(lists[i], now);
 	targets_sweep(worker, now);
+	trim(worker, now);
 	worker_resume_accepting(worker);
 }
 
@@ -36,7 +49,9 @@ static int open_doors(struct worker *worker)
 
 	worker->doors =
 		calloc(shared->n_fronts * LISTEN_FDS_MAX + 1, sizeof(*worker->doors));
-	if (!worker->doors)
+	worker->front_targets =
+		calloc(shared->n_fronts + 1, sizeof(*worker->front_targets));
+	if (!worker->doors || !worker->front_targets)
 		return -ENOMEM;
 	for (size_t i = 0; i < shared->n_fronts; i++) {
 		struct listen_set set = shared->fronts[i].listen;
@@ -83,7 +98,8 @@ int worker_init(struct worker *worker, struct shared *shared, unsigned index)
 		return err;
 	worker->loop.on_tick = on_tick;
 	worker->loop.arg = worker;
-	worker->emit = buf_get(&worker->loop.bufs, max_head + EMIT_EXTRA);
+	worker->emit_bytes = max_head + EMIT_EXTRA;
+	worker->emit = malloc(worker->emit_bytes);
 	if (!worker->emit)
 		return -ENOMEM;
 	err = mailbox_init(&worker->mailbox, worker->loop.base, worker);
@@ -115,12 +131,13 @@ void worker_fini(struct worker *worker)
 	tally_destroy_all(&worker->tallies);
 	topo_unref(worker->topo);
 	mailbox_fini(&worker->mailbox);
-	buf_put(&worker->loop.bufs, worker->emit);
+	free(worker->emit);
 	loop_fini(&worker->loop);
 	slab_fini(&worker->client_slab);
 	slab_fini(&worker->exchange_slab);
 	slab_fini(&worker->upstream_slab);
 	free(worker->doors);
+	free(worker->front_targets);
 }
 
 static void *run(void *arg)
@@ -174,6 +191,7 @@ struct ask {
 	struct letter letter;
 	worker_fn *question;
 	void *arg;
+	bool keeps; /* runs also when nobody waits for it any more */
 	enum ask_state state;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -189,47 +207,41 @@ static void ask_free(struct ask *ask)
 static void ask_open(struct letter *letter, void *owner)
 {
 	struct ask *ask = container_of(letter, struct ask, letter);
+	bool is_abandoned;
 
 	pthread_mutex_lock(&ask->lock);
-	if (ask->state == ASK_ABANDONED) {
-		pthread_mutex_unlock(&ask->lock);
+	is_abandoned = ask->state == ASK_ABANDONED;
+	ask->state = ASK_RUNS;
+	pthread_mutex_unlock(&ask->lock);
+	if (!is_abandoned || ask->keeps)
+		ask->question(owner, ask->arg);
+	if (is_abandoned) {
 		ask_free(ask);
 		return;
 	}
-	ask->state = ASK_RUNS;
-	pthread_mutex_unlock(&ask->lock);
-	ask->question(owner, ask->arg);
 	pthread_mutex_lock(&ask->lock);
 	ask->state = ASK_DONE;
 	pthread_cond_signal(&ask->changed);
 	pthread_mutex_unlock(&ask->lock);
 }
 
-bool worker_ask(
-	struct worker *worker, worker_fn *question, void *arg, unsigned timeout_ms)
+/* False when it had not begun in time. */
+static bool ask_wait(struct ask *ask, unsigned timeout_ms)
 {
-	struct ask *ask = calloc(1, sizeof(*ask));
 	struct timespec until;
 	int err = 0;
 
-	if (!ask)
-		return false;
-	ask->letter.open = ask_open;
-	ask->question = question;
-	ask->arg = arg;
-	pthread_mutex_init(&ask->lock, NULL);
-	pthread_cond_init(&ask->changed, NULL);
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += timeout_ms / 1000;
 	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
 	if (until.tv_nsec >= 1000000000) {
 		until.tv_sec++;
 		until.tv_nsec -= 1000000000;
 	}
-	mailbox_post(&worker->mailbox, &ask->letter);
 	pthread_mutex_lock(&ask->lock);
-	while (ask->state != ASK_DONE && err != ETIMEDOUT)
-		err = pthread_cond_timedwait(&ask->changed, &ask->lock, &until);
+	while (ask->state == ASK_WAITS && err != ETIMEDOUT)
+		err = pthread_cond_clockwait(
+			&ask->changed, &ask->lock, CLOCK_MONOTONIC, &until);
 	if (ask->state == ASK_WAITS) {
 		ask->state = ASK_ABANDONED;
 		pthread_mutex_unlock(&ask->lock);
@@ -239,8 +251,38 @@ bool worker_ask(
 	while (ask->state != ASK_DONE)
 		pthread_cond_wait(&ask->changed, &ask->lock);
 	pthread_mutex_unlock(&ask->lock);
+	return true;
+}
+
+static bool ask(struct worker *worker, worker_fn *question, void *arg, bool keeps,
+	unsigned timeout_ms)
+{
+	struct ask *ask = calloc(1, sizeof(*ask));
+
+	if (!ask)
+		return false;
+	ask->letter.open = ask_open;
+	ask->question = question;
+	ask->arg = arg;
+	ask->keeps = keeps;
+	pthread_mutex_init(&ask->lock, NULL);
+	pthread_cond_init(&ask->changed, NULL);
+	mailbox_post(&worker->mailbox, &ask->letter);
+	if (!ask_wait(ask, timeout_ms))
+		return false;
 	ask_free(ask);
 	return true;
+}
+
+bool worker_ask(
+	struct worker *worker, worker_fn *question, void *arg, unsigned timeout_ms)
+{
+	return ask(worker, question, arg, false, timeout_ms);
+}
+
+bool worker_order(struct worker *worker, worker_fn *order, void *arg, unsigned timeout_ms)
+{
+	return ask(worker, order, arg, true, timeout_ms);
 }
 
 struct new_topo {

@@ -323,6 +323,26 @@ enum body_result body_step(
 	return body->done ? BODY_DONE : BODY_MORE;
 }
 
+uint64_t body_unseen(const struct body *body)
+{
+	if (body->done || body->kind == BODY_NONE)
+		return 0;
+	if (body->kind == BODY_UNTIL_CLOSE)
+		return UINT64_MAX;
+	return body->kind == BODY_LENGTH || body->state == DATA ? body->left : 0;
+}
+
+enum body_result body_pass(struct body *body, uint64_t n)
+{
+	if (body->kind == BODY_UNTIL_CLOSE)
+		return BODY_MORE;
+	body->left -= n;
+	if (body->left == 0 && body->kind == BODY_CHUNKED)
+		body->state = DATA_CR;
+	body->done = body->left == 0 && body->kind == BODY_LENGTH;
+	return body->done ? BODY_DONE : BODY_MORE;
+}
+
 enum body_result body_skim(struct body *body, struct str in, size_t *used)
 {
 	return body_step(body, in, used, NULL);

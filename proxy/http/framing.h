@@ -50,5 +50,12 @@ enum body_result { BODY_DONE = 0, BODY_MORE, BODY_BAD };
 enum body_result body_step(
 	struct body *body, struct str in, size_t *used, struct str *payload);
 
+/* How many of the next bytes are content whatever they are: nobody has to look at them.
+ */
+uint64_t body_unseen(const struct body *body);
+
+/* That many of them, at most, have passed. */
+enum body_result body_pass(struct body *body, uint64_t n);
+
 /* Follows it to the end of `in` or of the body, whichever comes first. */
 enum body_result body_skim(struct body *body, struct str in, size_t *used);

@@ -8,6 +8,8 @@
  */
 #include "http/head.h"
 
+#include <endian.h>
+
 #include <llhttp/llhttp.h>
 
 #define HEAD_BLANK_LINES_MAX 4
@@ -86,16 +88,20 @@ static const char *scan_problem(uint8_t state, uint8_t c)
 	}
 }
 
-/* Eight bytes at once: whether one of them is a control character or DEL: then they
- * are looked at one by one. (The classic test for a byte below a bound.) */
-static bool has_control(const uint8_t *bytes)
+/*
+ * How many of the next eight bytes stand before a control character or DEL. (The classic
+ * test for a byte below a bound: above the first that it finds it may find too many.)
+ */
+static unsigned n_plain(const uint8_t *bytes)
 {
 	const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
-	uint64_t word, del;
+	uint64_t word, del, found;
 
 	memcpy(&word, bytes, sizeof(word));
+	word = le64toh(word);
 	del = word ^ (ones * 0x7f);
-	return (((word - ones * ' ') & ~word) | ((del - ones) & ~del)) & highs;
+	found = (((word - ones * ' ') & ~word) | ((del - ones) & ~del)) & highs;
+	return found ? (unsigned)__builtin_ctzll(found) / 8 : 8;
 }
 
 static bool is_version(struct str s)
@@ -195,8 +201,8 @@ static enum head_result scan_bytes(
 			break;
 		case FIRST_LINE:
 		case VALUE:
-			while (i + 8 <= buf.len && !has_control(bytes + i))
-				i += 8;
+			for (unsigned n = 8; n == 8 && i + 8 <= buf.len; i += n)
+				n = n_plain(bytes + i);
 			if (i == buf.len)
 				goto more;
 			c = bytes[i];

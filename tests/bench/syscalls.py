@@ -3,6 +3,7 @@
 kernel with tracepoints): it hardly slows the proxy. strace works everywhere, but slows it
 so much that each epoll_wait finds more to do than it would: that row then reads too low."""
 
+import contextlib
 import signal
 import subprocess
 import tempfile
@@ -47,15 +48,24 @@ def with_perf(pids, load, report):
     return printed, seen
 
 
-def with_strace(pids, load, report):
+@contextlib.contextmanager
+def strace(pids, *options):
+    """Attached to all of them within."""
     tracer = subprocess.Popen(
-        ["strace", "-q", "-c", "-f", "-o", report.name,
+        ["strace", "-q", "-f", *options,
          *(word for pid in pids for word in ("-p", str(pid)))], stderr=subprocess.DEVNULL)
-    while tracer.poll() is None and not all(map(is_traced, pids)):
-        time.sleep(0.01)
-    printed = subprocess.run(load, stdout=subprocess.PIPE, text=True).stdout
-    tracer.send_signal(signal.SIGINT)
-    tracer.wait()
+    try:
+        while tracer.poll() is None and not all(map(is_traced, pids)):
+            time.sleep(0.01)
+        yield
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait()
+
+
+def with_strace(pids, load, report):
+    with strace(pids, "-c", "-o", report.name):
+        printed = subprocess.run(load, stdout=subprocess.PIPE, text=True).stdout
     seen = {}
     for line in report:         # % time, seconds, usecs/call, calls, [errors,] name
         columns = line.split()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The printed result: one row of COLUMNS is one column."""
+"""The printed result: one row of RATIOS is one column behind those of the scenario."""
 
 NUMBER = "{:.2f}"
 
@@ -19,31 +19,48 @@ def times_rate_of(base):
 
 
 def syscalls(results, name):
-    return sum(results[name]["syscalls"].values())
+    return sum(results[name].get("syscalls", {}).values())
 
 
-COLUMNS = [  # three lines of heading, and the number
-    ("CPU per", "request", "us", lambda results, name: results[name]["cpu_us"]),
-    ("x CPU", "of the", "relay", times_cpu_of("relay")),
-    ("x CPU of", "HAProxy", "TCP", times_cpu_of("haproxy-tcp")),
-    ("x rate of", "HAProxy", "HTTP", times_rate_of("haproxy-http")),
-    ("x rate", "of", "nginx", times_rate_of("nginx")),
-    ("system", "calls per", "request", syscalls),
+RATIOS = [  # two lines of heading, and the number; where there is CPU per request
+    ("x CPU of", "relay", times_cpu_of("relay")),
+    ("x CPU of", "HAProxy TCP", times_cpu_of("haproxy-tcp")),
+    ("x rate of", "HAProxy", times_rate_of("haproxy-http")),
+    ("x rate of", "nginx", times_rate_of("nginx")),
+    ("x rate of", "Envoy", times_rate_of("envoy")),
+    ("calls per", "request", syscalls),
 ]
+WIDTH = 13
 
 
-def print_table(results, peers):
-    for line in range(3):
-        print(" " * 13 + "".join(f"{column[line]:>11}" for column in COLUMNS))
-    for peer in peers:
-        numbers = [column[3](results, peer.name) for column in COLUMNS]
+def columns_of(scenario, results):
+    """(two lines of heading, {peer: number}), without those that nobody has."""
+    for heading, key in scenario.columns:
+        first, _, second = heading.rpartition(" ")
+        yield first, second, {name: results[name][key] for name in results}
+    if "cpu_us" not in next(iter(results.values())):
+        return
+    for first, second, value in RATIOS:
+        numbers = {name: value(results, name) for name in results}
+        if any(numbers.values()):
+            yield first, second, numbers
+
+
+def print_table(scenario, results):
+    columns = list(columns_of(scenario, results))
+    print(f"\n{scenario.name}: {scenario.about}")
+    for line in range(2):
+        print(" " * 16 + "".join(f"{column[line]:>{WIDTH}}" for column in columns))
+    for name in results:
+        numbers = [column[2][name] for column in columns]
         cells = [NUMBER.format(number) if number else "" for number in numbers]
-        print(f"{peer.name:13}" + "".join(f"{cell:>11}" for cell in cells))
+        print(f"{name:16}" + "".join(f"{cell:>{WIDTH}}" for cell in cells))
+    print_syscalls(results)
 
 
-def print_syscalls(results, peers):
-    print("\nsystem calls per request, from 0.01")
-    for peer in peers:
-        calls = sorted(results[peer.name]["syscalls"].items(), key=lambda item: -item[1])
-        print(f"{peer.name:13}  "
-              + ", ".join(f"{name} {n:.2f}" for name, n in calls if n >= 0.005))
+def print_syscalls(results):
+    for name, seen in results.items():
+        calls = sorted(seen.get("syscalls", {}).items(), key=lambda item: -item[1])
+        if calls:
+            print(f"  {name:14}" + ", ".join(f"{call} {n:.2f}" for call, n in calls
+                                             if n >= 0.005))

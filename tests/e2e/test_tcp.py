@@ -181,6 +181,29 @@ def test_twenty_mib_both_ways(nigh, server):
     assert digests == {"client": want, "application": want}
 
 
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_one_way_in_full_flow(way, nigh, server):
+    """Far into a large message bytes take the short way through the kernel: a reader that
+    stops and goes on still gets every byte as it was, and then the end."""
+    client, app, _ = pair(nigh, server)
+    source, sink = (client, app) if way == "up" else (app, client)
+    data = random.Random(2).randbytes(24 * MIB)
+
+    def send():
+        source.send(data)
+        source.fin()
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    got = hashlib.sha256()
+    for _ in range(8):
+        got.update(sink.read_exactly(2 * MIB))
+        sender.join(0.05)   # meanwhile the buffers on the way fill up
+    got.update(sink.read_to_end())
+    sender.join(60)
+    assert got.digest() == hashlib.sha256(data).digest()
+
+
 def test_two_hundred_connections(nigh, server):
     app = server()
     side = nigh.inbound(app, "tcp")

@@ -78,6 +78,24 @@ Test(base_slab, chunks_go_back)
 	slab_fini(&slab);
 }
 
+/* The kept chunk stays for as long as somebody comes back for it. */
+Test(base_slab, what_nobody_needs_is_given_back)
+{
+	struct slab slab;
+
+	slab_init(&slab, SIZE, CHUNK);
+	for (int round = 0; round < 3; round++) {
+		size_t before = n_chunks(&slab);
+
+		slab_free(&slab, slab_alloc(&slab));
+		cr_expect(round == 0 || n_chunks(&slab) == before);
+		slab_trim(&slab);
+	}
+	slab_trim(&slab);
+	cr_expect(n_chunks(&slab) == 0, "%zu", n_chunks(&slab));
+	slab_fini(&slab);
+}
+
 Test(base_slab, zeroed)
 {
 	struct slab slab = {0};

@@ -449,3 +449,23 @@ Test(http_framing, of_responses)
 			cr_expect(body.done, "%s %s", rows[i].method, text);
 	}
 }
+
+/* What passes unseen leaves the body where a look at it would have. */
+Test(http_framing, unseen_bytes_count_as_seen)
+{
+	struct body length = {.kind = BODY_LENGTH, .left = 5};
+	struct body chunks = {.kind = BODY_CHUNKED, .max_trailer_bytes = 100};
+	struct body endless = {.kind = BODY_UNTIL_CLOSE};
+	size_t used;
+
+	cr_expect(body_unseen(&length) == 5 && body_pass(&length, 3) == BODY_MORE);
+	cr_expect(body_unseen(&length) == 2 && body_pass(&length, 2) == BODY_DONE);
+	cr_expect(body_unseen(&length) == 0 && length.done);
+	cr_expect(body_unseen(&endless) == UINT64_MAX &&
+		  body_pass(&endless, 9) == BODY_MORE && !endless.done);
+	cr_expect(body_unseen(&chunks) == 0);
+	cr_expect(body_skim(&chunks, STR("a\r\n123"), &used) == BODY_MORE);
+	cr_expect(body_unseen(&chunks) == 7 && body_pass(&chunks, 7) == BODY_MORE);
+	cr_expect(body_unseen(&chunks) == 0);
+	cr_expect(body_skim(&chunks, STR("\r\n0\r\n\r\n"), &used) == BODY_DONE);
+}

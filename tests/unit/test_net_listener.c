@@ -2,6 +2,7 @@
 /* Addresses, and sockets that listen on them. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -212,7 +213,11 @@ struct door {
 static bool on_accept(struct listener *listener, int fd, const union address *peer)
 {
 	struct door *door = (struct door *)listener;
+	int no_delay = 0;
+	socklen_t len = sizeof(no_delay);
 
+	cr_expect(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &no_delay, &len) == 0 &&
+		  no_delay);
 	cr_expect(address_is_loopback(peer));
 	cr_expect(address_port(peer) != 0);
 	close(fd);

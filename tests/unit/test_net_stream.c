@@ -172,6 +172,50 @@ Test(net_stream, back_pressure_keeps_order)
 	end_fini(&end);
 }
 
+/* Both ways of moving, from a peer that has plenty to one that reads slowly. */
+Test(net_stream, moves_all_in_order)
+{
+	static unsigned char bytes[2 * N_BYTES];
+	size_t n_given = 0, n_seen = 0, most = 0;
+	struct end from, to;
+	int write_error, n_unseen = 0;
+	bool ended = false;
+
+	end_init(&from);
+	end_init(&to);
+	make_tight(&to);
+	from.stream.loop = &to.loop; /* it is the reader's loop that matters */
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = pattern(i);
+	while (!ended) {
+		ssize_t n = send(from.peer, bytes + n_given, sizeof(bytes) - n_given,
+			MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		n_given += n > 0 ? (size_t)n : 0;
+		if (n_given == sizeof(bytes))
+			shutdown(from.peer, SHUT_WR);
+		from.stream.readable = true;
+		n_unseen += from.stream.plenty;
+		n = stream_is_blocked(&to.stream) ? -EAGAIN
+						  : stream_move(&from.stream, &to.stream,
+							    SIZE_MAX, &write_error);
+		cr_assert(n == -EAGAIN || (n >= 0 && write_error == 0));
+		ended = n == 0;
+		most = buf_len(to.stream.out) > most ? buf_len(to.stream.out) : most;
+		peer_takes(&to, &n_seen);
+		turn(&to.loop);
+	}
+	stream_finish(&to.stream);
+	while (peer_takes(&to, &n_seen) >= 0)
+		turn(&to.loop);
+	cr_expect(n_seen == sizeof(bytes), "%zu", n_seen);
+	cr_expect(from.stream.at_eof && n_unseen > 0 && most <= 64 << 10, "%d, %zu",
+		n_unseen, most);
+	from.stream.loop = &from.loop;
+	end_fini(&from);
+	end_fini(&to);
+}
+
 Test(net_stream, fin_behind_what_waits)
 {
 	static char bytes[1 << 20];
