@@ -310,6 +310,20 @@ def test_a_bookmark_moves_the_version_to_resume_from(api, kube, backend):
     assert len(server.seen("endpointslices", watch=False)) == 1
 
 
+def test_watches_begin_together(api, kube, backend):
+    """None waits to share the connection of another that never ends."""
+    server = api(service("orders"), orders(backend("a").port), node("n1"))
+    side = kube(server)
+    assert call(side) == "a"
+    for _ in range(5):
+        for resource in "endpointslices", "services", "nodes":
+            wait_watch(server, resource)
+        before = [w[0] for w in server.watches]
+        server.bookmark()
+        server.end_watches()
+        wait_until(lambda: not any(w[0] in before for w in server.watches), "their end")
+
+
 # --- versions that are too old or too new ---
 
 def test_a_version_too_old_inside_the_stream(api, kube, backend):

@@ -111,6 +111,18 @@ static void set_url(struct easy *easy, const struct cluster *cluster, const char
 	free(url);
 }
 
+/*
+ * Requests wait to see whether a connection that is being made can be shared: TLS tells.
+ * Without it they would wait until the first one is over, and a watch never is.
+ */
+static void set_sharing(CURL *handle, const struct cluster *cluster)
+{
+	bool is_tls = strncmp(cluster->url, "https:", 6) == 0;
+
+	curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
+	curl_easy_setopt(handle, CURLOPT_PIPEWAIT, (long)is_tls);
+}
+
 void easy_init(struct easy *easy, const struct cluster *cluster, const char *token,
 	const struct api_request *request)
 {
@@ -124,8 +136,7 @@ void easy_init(struct easy *easy, const struct cluster *cluster, const char *tok
 	set_headers(easy, token, request->accept);
 	curl_easy_setopt(handle, CURLOPT_USERAGENT, "nigh/" NIGH_VERSION);
 	curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
-	curl_easy_setopt(handle, CURLOPT_PIPEWAIT, 1L);
+	set_sharing(handle, cluster);
 	/* http_proxy in our environment is meant for the application, and may be us. */
 	curl_easy_setopt(handle, CURLOPT_PROXY, "");
 	curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
