@@ -79,19 +79,10 @@ static int start_limits(struct app *app)
 	return 0;
 }
 
-/* Read and checked already, built later: nobody should believe that they act. */
-static void warn_of_the_future(const struct config *config)
-{
-	if (config->service.n_items > 0)
-		log_at(LOG_WARN, NULL, "no_effect", "variable=%s why=%s", "NIGH_SERVICE",
-			"this version does not rebalance; the caps act");
-}
-
 static int start_fronts(struct app *app)
 {
 	unsigned quota = (unsigned)cpu_quota();
 
-	warn_of_the_future(app->config);
 	app->n_workers = app->config->workers;
 	if (app->n_workers == 0)
 		app->n_workers = quota < WORKERS_AUTO_MAX ? quota : WORKERS_AUTO_MAX;
@@ -213,6 +204,11 @@ static struct topo *host_topo(void *arg)
 	return ((struct app *)arg)->source.topo;
 }
 
+static const struct growth *host_growth(void *arg)
+{
+	return &((struct app *)arg)->source.rebalance.growth;
+}
+
 static uint64_t host_source_requests(void *arg)
 {
 	return source_n_requests(&((struct app *)arg)->source);
@@ -239,6 +235,7 @@ static int start_admin(struct app *app)
 		.source_requests = host_source_requests,
 		.look_for = host_look_for,
 		.topo = host_topo,
+		.growth = host_growth,
 	};
 
 	if (app->config->admin.off)

@@ -173,6 +173,13 @@ static void on_cut_off(struct worker *worker, void *arg)
 	drain_cut_off(worker, arg);
 }
 
+/* A worker that is too busy to do it at once does it later. */
+static void order_all(struct drain *drain, worker_fn *order, void *arg)
+{
+	for (unsigned i = 0; i < drain->n_workers; i++)
+		worker_order(&drain->workers[i], order, arg, ASK_TIMEOUT_MS);
+}
+
 /* False when a worker did not answer: then nothing is known this time. */
 static bool ask_all(struct drain *drain, worker_fn *question, void *arg)
 {
@@ -204,8 +211,8 @@ static void cut_off(struct drain *drain, const char *why)
 	unsigned n_cut = 0;
 
 	ask_all(drain, on_cut_off, &n_cut);
-	if (n_cut > 0)
-		log_at(LOG_WARN, NULL, "cut_off", "flows=%u why=%s", n_cut, why);
+	log_at(n_cut > 0 ? LOG_WARN : LOG_INFO, NULL, "cut_off", "flows=%u why=%s", n_cut,
+		why);
 	end(drain, n_cut > 0 ? 1 : 0);
 }
 
@@ -238,7 +245,7 @@ static void close_doors_when_due(struct drain *drain)
 			continue;
 		}
 		atomic_store(&front->closed, true);
-		ask_all(drain, on_close_door, front);
+		order_all(drain, on_close_door, front);
 		log_at(LOG_INFO, NULL, "closed", "side=%s host=%s port=%u why=%s",
 			front->side, front->host, (unsigned)front->port, why);
 		last = why;
@@ -323,9 +330,10 @@ void drain_start(struct drain *drain)
 	if (drain->phase != DRAIN_SERVING)
 		return;
 	drain->began_ms = clock_ms();
+	drain->shared->draining = true;
 	drain->table_tells = table_tells(drain);
 	enter(drain, DRAIN_DELAY, "asked to");
-	ask_all(drain, on_begin, NULL);
+	order_all(drain, on_begin, NULL);
 	event_add(drain->tick, &interval);
 }
 

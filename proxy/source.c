@@ -61,16 +61,16 @@ static void publish(struct source *source)
 	const char *node_name = source->kubernetes
 					? kubernetes_node_name(source->kubernetes)
 					: config->node_name;
-	uint64_t began_ms = clock_ms();
+	uint64_t began_ms = clock_ms(), now;
 	struct topo *topo = build(source->store, config, node_name);
 
 	for (unsigned i = 0; i < source->n_workers; i++)
 		worker_set_topo(&source->workers[i], topo_ref(topo));
 	topo_unref(source->topo);
 	source->topo = topo;
-	source->updated_ms = clock_ms();
-	source->publish_from_ms =
-		source->updated_ms + PUBLISH_REST * (source->updated_ms - began_ms);
+	now = clock_ms();
+	source->publish_from_ms = now + PUBLISH_REST * (now - began_ms);
+	rebalance_follow(&source->rebalance, topo);
 }
 
 static void report_problem(struct source *source, const char *problem)
@@ -101,6 +101,7 @@ static void on_content(void *arg, const char *data, size_t len)
 	topo_report_fini(&report);
 	source->problem[0] = '\0';
 	publish(source);
+	source->updated_ms = clock_ms();
 	counts = topo_store_count(source->store);
 	log_at(LOG_INFO, NULL, "endpoints_updated",
 		"slices=%zu services=%zu nodes=%zu endpoints=%zu", counts.n_slices,
@@ -112,11 +113,19 @@ static void on_fault(void *arg, const char *message)
 	report_problem(arg, message);
 }
 
+/* That something is in the way is published, and leaves the endpoints as old as they are.
+ */
 static void on_publish(evutil_socket_t fd, short what, void *arg)
 {
+	struct source *source = arg;
+	uint64_t version = topo_store_records_version(source->store);
+
 	(void)fd;
 	(void)what;
-	publish(arg);
+	publish(source);
+	if (version != source->updated_version)
+		source->updated_ms = clock_ms();
+	source->updated_version = version;
 }
 
 static void on_store_change(void *arg)
@@ -194,8 +203,14 @@ static void on_explain_end(evutil_socket_t fd, short what, void *arg)
 	source->explained = NULL;
 }
 
-static void hold_routes(struct source *source)
+/* Nobody need call them. */
+static void hold_from_the_start(struct source *source)
 {
+	const struct growth *growth = &source->rebalance.growth;
+
+	for (size_t i = 0; i < growth->n_services; i++)
+		kubernetes_hold(source->kubernetes, growth->services[i].namespace_,
+			growth->services[i].name);
 	for (size_t i = 0; i < source->shared->n_fronts; i++) {
 		const struct front *front = &source->shared->fronts[i];
 
@@ -222,9 +237,8 @@ static int start_kubernetes(struct source *source, struct event_base *base)
 		kubernetes_create(base, &settings, source->store, &handlers, source);
 	source->discovery = (struct discovery){on_hold, on_release, source};
 	source->shared->discovery = &source->discovery;
-	hold_routes(source);
+	hold_from_the_start(source);
 	publish(source); /* of nothing yet */
-	source->updated_ms = 0;
 	return 0;
 }
 
@@ -241,19 +255,23 @@ static int start_file(struct source *source, struct event_base *base)
 
 	source->file = file_source_start(
 		base, source->config->endpoints.path, &handlers, source);
-	return source->file ? 0 : -errno;
+	return source->file ? 0 : -ENOMEM;
 }
 
 int source_start(struct source *source, struct event_base *base, struct shared *shared,
 	struct worker *workers, unsigned n_workers)
 {
 	const struct config *config = shared->config;
+	int err;
 
 	*source = (struct source){.config = config,
 		.shared = shared,
 		.workers = workers,
 		.n_workers = n_workers};
 	source_policy(&source->policy, config);
+	err = rebalance_init(&source->rebalance, base, shared, workers, n_workers);
+	if (err != 0)
+		return err;
 	if (is_kubernetes(config) || config->endpoints.source == ENDPOINTS_FILE)
 		source->store = topo_store_create();
 	if (is_kubernetes(config))
@@ -261,11 +279,15 @@ int source_start(struct source *source, struct event_base *base, struct shared *
 	if (config->endpoints.source == ENDPOINTS_FILE)
 		return start_file(source, base);
 	log_at(LOG_INFO, NULL, "no_endpoints_source", "status=%s", source_status(source));
+	if (source->rebalance.growth.n_services > 0)
+		log_at(LOG_WARN, NULL, "no_effect", "variable=%s why=%s", "NIGH_SERVICE",
+			"DNS does not tell that a service grew");
 	return 0;
 }
 
 void source_stop(struct source *source)
 {
+	rebalance_fini(&source->rebalance);
 	file_source_cancel(source->file);
 	if (source->shared)
 		source->shared->discovery = NULL;

@@ -2,11 +2,12 @@
 #pragma once
 /*
  * From the configured endpoints source to the workers: keeps records in a store, builds
- * a snapshot from them and hands it to every worker. All of it on the main thread, to
- * which workers post the names of services that somebody calls.
+ * a snapshot from them and hands it to every worker, and to the rebalance. All of it on
+ * the main thread, to which workers post the names of services that somebody calls.
  */
 #include "flow/discovery.h"
 #include "flow/worker.h"
+#include "rebalance.h"
 
 struct event_base;
 struct file_source;
@@ -19,6 +20,7 @@ struct source {
 	struct topo_policy policy;
 	struct topo_store *store;
 	struct topo *topo; /* the last one that was built; NULL without a source */
+	struct rebalance rebalance;
 	struct file_source *file;
 	struct worker *workers;
 	unsigned n_workers;
@@ -31,6 +33,7 @@ struct source {
 	struct mailbox mailbox; /* what workers ask for */
 	struct event *publishing;
 	uint64_t publish_from_ms;    /* not before */
+	uint64_t updated_version;    /* of the store's objects at updated_ms */
 	struct topo_name *explained; /* held for `nigh explain`, for as long as a call */
 	struct event *explain_end;
 };
@@ -40,8 +43,8 @@ void source_policy(struct topo_policy *policy, const struct config *config);
 
 /*
  * Reads once and begins to watch. A source that cannot be read is no failure: it is
- * reported, and calls pass through until it can. The services of fronts are looked for
- * from now on. 0 or -errno.
+ * reported, and calls pass through until it can. The services of fronts, and those that
+ * our own pod serves, are looked for from now on. 0 or -errno.
  */
 __attribute__((warn_unused_result)) int source_start(struct source *source,
 	struct event_base *base, struct shared *shared, struct worker *workers,

@@ -27,7 +27,7 @@ struct table {
 struct topo_store {
 	struct table tables[RECORD_N_KINDS];
 	struct table watches;
-	uint64_t version;
+	uint64_t records_version, watches_version;
 };
 
 /* Index of the first row that is not before key. */
@@ -88,6 +88,12 @@ static bool is_news(const struct topo_store *store, const struct table *table,
 	return table != &store->watches || !says_the_same(old, record);
 }
 
+static uint64_t *version_of(struct topo_store *store, const struct table *table)
+{
+	return table == &store->watches ? &store->watches_version
+					: &store->records_version;
+}
+
 static void table_insert(struct table *table, size_t position, struct record *record)
 {
 	if (table->n_rows == table->n_allocated) {
@@ -107,11 +113,11 @@ static void store_put(
 {
 	size_t position = table_position(table, record);
 	if (!table_has_at(table, position, record)) {
-		store->version++;
+		++*version_of(store, table);
 		table_insert(table, position, record);
 		return;
 	}
-	store->version += is_news(store, table, table->rows[position], record);
+	*version_of(store, table) += is_news(store, table, table->rows[position], record);
 	record_destroy(table->rows[position]);
 	table->rows[position] = record;
 }
@@ -122,7 +128,7 @@ static void store_remove(
 	size_t position = table_position(table, key);
 	if (!table_has_at(table, position, key))
 		return;
-	store->version++;
+	++*version_of(store, table);
 	record_destroy(table->rows[position]);
 	table->n_rows--;
 	memmove(table->rows + position, table->rows + position + 1,
@@ -349,21 +355,35 @@ void topo_store_delete(
 
 uint64_t topo_store_version(const struct topo_store *store)
 {
-	return store->version;
+	return store->records_version + store->watches_version;
 }
 
-void topo_store_clear(struct topo_store *store, const struct topo_scope *scope)
+uint64_t topo_store_records_version(const struct topo_store *store)
+{
+	return store->records_version;
+}
+
+/* Drop the rows that are in the scope and not in `except`. */
+static void drop_rows(struct topo_store *store, const struct topo_scope *scope,
+	const struct table *except)
 {
 	struct table *table = &store->tables[scope_kinds[scope->kind]];
 	size_t n_kept = 0;
 	for (size_t i = 0; i < table->n_rows; i++) {
-		if (scope_has_record(scope, table->rows[i]))
-			record_destroy(table->rows[i]);
+		struct record *row = table->rows[i];
+		if (!scope_has_record(scope, row) ||
+			table_has_at(except, table_position(except, row), row))
+			table->rows[n_kept++] = row;
 		else
-			table->rows[n_kept++] = table->rows[i];
+			record_destroy(row);
 	}
-	store->version += n_kept < table->n_rows;
+	store->records_version += n_kept < table->n_rows;
 	table->n_rows = n_kept;
+}
+
+void topo_store_clear(struct topo_store *store, const struct topo_scope *scope)
+{
+	drop_rows(store, scope, &(struct table){0});
 }
 
 void topo_store_replace(struct topo_store *store, const struct topo_scope *scope,
@@ -371,13 +391,17 @@ void topo_store_replace(struct topo_store *store, const struct topo_scope *scope
 {
 	enum record_kind kind = scope_kinds[scope->kind];
 	struct table *from = &fresh->tables[kind];
-	topo_store_clear(store, scope);
+	size_t n = 0;
 	for (size_t i = 0; i < from->n_rows; i++) {
 		if (scope_has_record(scope, from->rows[i]))
-			store_put(store, &store->tables[kind], from->rows[i]);
+			from->rows[n++] = from->rows[i];
 		else
 			record_destroy(from->rows[i]);
 	}
+	from->n_rows = n;
+	drop_rows(store, scope, from);
+	for (size_t i = 0; i < n; i++)
+		store_put(store, &store->tables[kind], from->rows[i]);
 	from->n_rows = 0;
 	topo_store_destroy(fresh);
 }

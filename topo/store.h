@@ -89,6 +89,9 @@ void topo_store_replace(struct topo_store *store, const struct topo_scope *scope
 /* Counts changes that selection could notice: equal means equal. */
 uint64_t topo_store_version(const struct topo_store *store);
 
+/* The same of the objects alone, without what the watches say of themselves. */
+uint64_t topo_store_records_version(const struct topo_store *store);
+
 /* Drop all that is in the scope. */
 void topo_store_clear(struct topo_store *store, const struct topo_scope *scope);
 

@@ -25,6 +25,7 @@ class Client:
         self.request = (f"GET / HTTP/1.1\r\nHost: {host}\r\n"
                         "User-Agent: scale-out\r\n\r\n").encode()
         self.writer = None
+        self.dialled = []       # when
 
     async def ask(self):
         """The name of the backend that answered."""
@@ -32,6 +33,7 @@ class Client:
             self.hang_up()
         if not self.writer:
             self.reader, self.writer = await asyncio.open_connection(*self.address)
+            self.dialled.append(time.monotonic())
         self.writer.write(self.request)
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in
@@ -96,6 +98,11 @@ class Clients:
 
     def n_failed(self, begin, end):
         return sum(begin <= when < end for when, _ in self.failures)
+
+    def n_dialled(self, after):
+        """Connections made since then."""
+        return sum(when - self.began >= after
+                   for client in self.clients for when in client.dialled)
 
     def share(self, names, begin, end):
         """The part of all answers, 0 to 1, that came from these backends."""

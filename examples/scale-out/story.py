@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Three runs: outbound; inbound with recycling off (the disease); inbound with it on."""
+"""Four runs: outbound; inbound with all of it off (the disease), with the default settings
+(the cure), and with caps alone."""
 
 import argparse
 import asyncio
@@ -18,11 +19,12 @@ from processes import Backend, Sidecar, free_port, stop_all
 from scene import Promises, Scene, introduce
 
 SETTLED = 1.0   # seconds after a scale-out from which the shares are judged
+REBALANCED = 2.5    # as much later every connection has been recycled once
 HERE = Path(__file__).resolve().parent
 
 
 class Stage:
-    """What all three runs share."""
+    """What all runs share."""
 
     def __init__(self, nigh, directory):
         self.nigh, self.directory = nigh, directory
@@ -122,12 +124,13 @@ async def outbound(stage):
 class Pod:
     """An application and the sidecar that its inbound connections come through."""
 
-    def __init__(self, stage, run, number, port, **caps):
+    def __init__(self, stage, run, number, port, **settings):
         self.name = f"p{number}"
         self.backend = Backend(self.name, "zone-a", f"127.0.2.{number}", port)
         self.sidecar = stage.sidecar(
-            f"{run}-{self.name}", OUTBOUND="off", ENDPOINTS="dns", DRAIN_DELAY="2s",
-            INBOUND=f"127.0.0.1:0={self.backend.address}:{port}/http", **caps)
+            f"{run}-{self.name}", OUTBOUND="off", DRAIN_DELAY="2s",
+            INBOUND=f"127.0.0.1:0={self.backend.address}:{port}/http",
+            POD_IP=self.backend.address, **settings)
 
     async def start(self):
         await self.backend.start()
@@ -144,31 +147,42 @@ class Pod:
         return self.sidecar.at["inbound"]
 
 
-async def scale_out_behind_balancer(stage, run, title, about, **caps):
-    """2 pods, then 2 more: what both inbound runs begin with."""
-    port = free_port()
-    pods = [Pod(stage, run, number, port, **caps) for number in (1, 2, 3, 4)]
-    await asyncio.gather(*(pod.start() for pod in pods))
+async def scale_out_behind_balancer(stage, run, title, about, **settings):
+    """2 pods, then 2 more: what all inbound runs begin with."""
+    port, path = free_port(), stage.directory / f"{run}.json"
+    pods = [Pod(stage, run, number, port, ENDPOINTS=f"file:{path}", **settings)
+            for number in (1, 2, 3, 4)]
     balancer = Balancer()
-    balancer.pods = [pod.address() for pod in pods[:2]]
+
+    def publish(present):
+        balancer.pods = [pod.address() for pod in present]
+        endpoints.write(path, [pod.backend for pod in present])
+
+    endpoints.write(path, [pod.backend for pod in pods[:2]])
+    await asyncio.gather(*(pod.start() for pod in pods))
+    publish(pods[:2])
     clients = stage.clients(await balancer.start())
     scene = Scene(title, about, [pod.name for pod in pods], clients)
     scene.begin(["p1", "p2"])
     await scene.watch(3)
     grown = scene.event("+2 pods", "scale-out: 2 more pods, p3 p4", joins=["p3", "p4"])
-    balancer.pods = [pod.address() for pod in pods]
+    publish(pods)
     await scene.watch(4)
-    return scene, clients, balancer, pods, grown
+    return scene, clients, balancer, pods, grown, publish
 
 
-async def disease(stage):
-    scene, clients, balancer, pods, grown = await scale_out_behind_balancer(
-        stage, "off", "2  Inbound, recycling off: the disease",
-        "pods behind a plain TCP balancer; each has a nigh whose caps are 0",
-        MAX_REQUESTS="0", MAX_CONNECTION_AGE="0")
+async def end(scene, balancer, pods):
     await scene.end()
     balancer.stop()
     await asyncio.gather(*(pod.stop() for pod in pods))
+
+
+async def disease(stage):
+    scene, clients, balancer, pods, grown, _ = await scale_out_behind_balancer(
+        stage, "off", "2  Inbound, recycling off: the disease",
+        "pods behind a plain TCP balancer; each has a nigh that recycles nothing",
+        MAX_REQUESTS="0", MAX_CONNECTION_AGE="0")
+    await end(scene, balancer, pods)
     share = clients.share(["p3", "p4"], grown, scene.duration)
     stage.promises.add("(disease)", "share of p3 p4, half of the pods, recycling off",
                        percent(share), share == 0)
@@ -177,28 +191,41 @@ async def disease(stage):
 
 
 async def cure(stage):
-    scene, clients, balancer, pods, grown = await scale_out_behind_balancer(
-        stage, "on", "3  Inbound, recycling on: the cure",
-        "the same with NIGH_MAX_REQUESTS=40: a connection ends after 32 to 40 requests",
-        MAX_REQUESTS="40")
-    share = clients.share(["p3", "p4"], grown + 2 * SETTLED, clients.clock())
+    scene, clients, balancer, pods, grown, publish = await scale_out_behind_balancer(
+        stage, "on", "3  Inbound, as it comes: the cure",
+        "the same with default settings and NIGH_SERVICE: the old pods see that they are more",
+        SERVICE="orders")
+    share = clients.share(["p3", "p4"], grown + REBALANCED, clients.clock())
     began = first(clients, ["p3", "p4"], grown)
+    dialled = clients.n_dialled(grown)
 
     stopped = scene.event("SIGTERM p1", "SIGTERM to the sidecar of p1; the balancer hears of "
                           "it 1 s later", leaves=["p1"])
     stopping = asyncio.ensure_future(pods[0].stop(application_goes_on=3))
     await scene.watch(1)
-    balancer.pods = [pod.address() for pod in pods[1:]]
+    publish(pods[1:])
     await scene.watch(3)
-    await scene.end()
-    balancer.stop()
+    await end(scene, balancer, pods[1:])
     status = await stopping
-    await asyncio.gather(*(pod.stop() for pod in pods[1:]))
 
-    stage.promises.add("fresh", "share of p3 p4, half of the pods, recycling on",
-                       f"{percent(share)}, {began}", share > 0.25)
+    stage.promises.add("fresh", f"share of p3 p4 after {REBALANCED} s, half of the pods",
+                       f"{percent(share)}, {began}, {dialled} connections", share > 0.25)
     stage.promises.add_no_failure("inbound sidecar of p1 stopped under load", clients, stopped,
                                   also=f", exit {status}", kept=status == 0)
+    return scene
+
+
+async def caps_alone(stage):
+    scene, clients, balancer, pods, grown, _ = await scale_out_behind_balancer(
+        stage, "caps", "4  Inbound, caps alone",
+        "without NIGH_SERVICE, NIGH_MAX_REQUESTS=40: a connection ends after 32 to 40 requests",
+        MAX_REQUESTS="40")
+    share = clients.share(["p3", "p4"], grown + 2 * SETTLED, clients.clock())
+    began = first(clients, ["p3", "p4"], grown)
+    dialled = clients.n_dialled(grown)
+    await end(scene, balancer, pods)
+    stage.promises.add("fresh", "share of p3 p4, half of the pods, caps alone",
+                       f"{percent(share)}, {began}, {dialled} connections", share > 0.25)
     return scene
 
 
@@ -210,12 +237,12 @@ async def tell(arguments, directory):
     stage = Stage(arguments.nigh, directory)
     introduce()
     try:
-        scenes = [await run(stage) for run in (outbound, disease, cure)]
+        scenes = [await run(stage) for run in (outbound, disease, cure, caps_alone)]
     finally:
         await stage.clear()
     failures = [failure for scene in scenes for _, failure in scene.clients.failures]
     total = sum(len(scene.clients.answers) for scene in scenes) + len(failures)
-    stage.promises.add("unbroken", "all three runs together", f"{len(failures)} of {total:,} failed",
+    stage.promises.add("unbroken", "all runs together", f"{len(failures)} of {total:,} failed",
                        not failures)
     stage.promises.print()
     for failure in sorted(set(failures))[:5]:

@@ -11,6 +11,7 @@
 
 struct event_base;
 struct admin;
+struct growth;
 
 /* How far a drain is; nigh_drain_state and GET /drain say it. */
 enum drain_phase {
@@ -39,6 +40,8 @@ struct admin_host {
 	 * soon. */
 	bool (*look_for)(void *arg, const char *service);
 	struct topo *(*topo)(void *arg); /* borrowed; may be NULL */
+	/* Of our own services; it has none where nothing is rebalanced. */
+	const struct growth *(*growth)(void *arg);
 };
 
 /* Listens and serves. 0 or -errno. host is kept. */

@@ -4,6 +4,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "admin/stats.h"
 #include "admin/views.h"
 #include "base/clock.h"
 #include "flow/client.h"
@@ -47,6 +48,12 @@ static cJSON *endpoint_json(const struct topo_endpoint *topo, const union addres
 	return json;
 }
 
+static bool has_text(const cJSON *json, const char *name, const char *text)
+{
+	return strcmp(cJSON_GetObjectItemCaseSensitive(json, name)->valuestring, text) ==
+	       0;
+}
+
 static bool is_same(const cJSON *json, const struct endpoint *endpoint)
 {
 	char address[ADDRESS_TEXT_MAX];
@@ -54,8 +61,7 @@ static bool is_same(const cJSON *json, const struct endpoint *endpoint)
 	address_print_ip(&endpoint->addr, address, sizeof(address));
 	return cJSON_GetObjectItemCaseSensitive(json, "port")->valueint ==
 		       address_port(&endpoint->addr) &&
-	       strcmp(cJSON_GetObjectItemCaseSensitive(json, "address")->valuestring,
-		       address) == 0;
+	       has_text(json, "address", address);
 }
 
 /* Workers have the same endpoints in the same order, unless an update is on its way. */
@@ -109,18 +115,19 @@ static void add_discovery(cJSON *json, const struct target *target)
 					  : "settled");
 }
 
+/* An address may be both, the application's and a destination of its own calls. */
 static cJSON *target_json(cJSON *targets, const struct target *target)
 {
+	const char *direction = direction_names[target->direction];
 	cJSON *json;
 
 	for (json = targets->child; json; json = json->next)
-		if (strcmp(cJSON_GetObjectItemCaseSensitive(json, "service")->valuestring,
-			    target->key) == 0)
+		if (has_text(json, "service", target->key) &&
+			has_text(json, "direction", direction))
 			return json;
 	json = cJSON_CreateObject();
 	cJSON_AddStringToObject(json, "service", target->key);
-	cJSON_AddStringToObject(
-		json, "direction", target->direction == INBOUND ? "inbound" : "outbound");
+	cJSON_AddStringToObject(json, "direction", direction);
 	add_text(json, "mode",
 		target->port ? topo_mode_name(target->port->mode)
 			     : (target->host ? "passthrough" : "none"));
@@ -161,7 +168,7 @@ static void add_targets(struct worker *worker, void *arg)
 			add_target(arg, container_of(node, struct target, node));
 }
 
-static void each_worker(const struct admin_host *host, struct reply *reply,
+static cJSON *each_worker(const struct admin_host *host, struct reply *reply,
 	const char *name, worker_fn *add)
 {
 	cJSON *json = cJSON_CreateObject();
@@ -170,12 +177,15 @@ static void each_worker(const struct admin_host *host, struct reply *reply,
 	for (unsigned i = 0; i < host->n_workers; i++)
 		if (!worker_ask(&host->workers[i], add, list, ASK_TIMEOUT_MS))
 			reply->status = 503;
-	reply_json(reply, json);
+	return json;
 }
 
 void view_endpoints(const struct admin_host *host, struct reply *reply)
 {
-	each_worker(host, reply, "services", add_targets);
+	cJSON *json = each_worker(host, reply, "services", add_targets);
+
+	cJSON_AddItemToObject(json, "rebalance", rebalance_json(host));
+	reply_json(reply, json);
 }
 
 static const char *state_name(const struct client *client)
@@ -188,6 +198,17 @@ static const char *state_name(const struct client *client)
 	};
 
 	return names[client->state];
+}
+
+/* Until the moment that it has drawn in a rebalance; negative when that has passed, and
+ * the next response says close. */
+static void add_due(cJSON *json, const struct client *client, uint64_t now_ms)
+{
+	if (client->life.due_ms > 0)
+		cJSON_AddNumberToObject(json, "rebalance_in_ms",
+			(double)client->life.due_ms - (double)now_ms);
+	else
+		cJSON_AddNullToObject(json, "rebalance_in_ms");
 }
 
 static void add_client(cJSON *list, const struct client *client, uint64_t now_ms)
@@ -211,6 +232,8 @@ static void add_client(cJSON *list, const struct client *client, uint64_t now_ms
 			client->life.retire_ms ? (double)(client->life.retire_ms -
 							  client->life.opened_ms)
 					       : 0);
+		add_due(json, client, now_ms);
+		add_text(json, "recycled", recycle_names[client->recycled]);
 	}
 	if (client->exchange && client->exchange->target)
 		cJSON_AddStringToObject(json, "service", client->exchange->target->key);
@@ -227,5 +250,5 @@ static void add_clients(struct worker *worker, void *arg)
 
 void view_connections(const struct admin_host *host, struct reply *reply)
 {
-	each_worker(host, reply, "connections", add_clients);
+	reply_json(reply, each_worker(host, reply, "connections", add_clients));
 }

@@ -12,6 +12,8 @@
 #include "admin/stats.h"
 #include "admin/views.h"
 #include "base/clock.h"
+#include "flow/recycle.h"
+#include "topo/growth.h"
 #include "topo/store.h"
 
 struct page {
@@ -101,7 +103,8 @@ static void write_connections(const struct page *page, const char *name)
 
 	for (int d = 0; d < DIRECTIONS; d++) {
 		for (int s = 0; s < SIDES; s++) {
-			uint32_t tunnels = gauges->tunnels[d], idle = gauges->idle[d][s];
+			uint32_t tunnels = gauges->tunnels[d][s],
+				 idle = gauges->idle[d][s];
 
 			write_state(page, name, d, s, "active",
 				gauges->open[d][s] - idle - tunnels);
@@ -150,6 +153,17 @@ static void write_recycled(const struct page *page, const char *name)
 					recycle_names[r],
 					(unsigned long)
 						page->stats->counters.recycled[d][s][r]);
+}
+
+static void write_rebalances(const struct page *page, const char *name)
+{
+	fprintf(page->out, "%s %lu\n", name,
+		(unsigned long)page->host->growth(page->host->arg)->n_begun);
+}
+
+static void write_rebalance_due(const struct page *page, const char *name)
+{
+	fprintf(page->out, "%s %u\n", name, page->stats->gauges.due);
 }
 
 static void write_picks(const struct page *page, const char *name)
@@ -334,6 +348,12 @@ static const struct family {
 		"Bytes received over HTTP from that side.", write_bytes},
 	{"nigh_recycled_total", "counter", "Keep-alive connections ended on purpose.",
 		write_recycled},
+	{"nigh_rebalances_total", "counter",
+		"How often our own services grew so that connections were rebalanced.",
+		write_rebalances},
+	{"nigh_rebalance_due", "gauge",
+		"Inbound connections that a rebalance is still to recycle.",
+		write_rebalance_due},
 	{"nigh_endpoint_picks_total", "counter",
 		"Attempts by how far away the endpoint is: node, zone, region, any.",
 		write_picks},

@@ -7,15 +7,13 @@
 
 #include "admin/views.h"
 #include "base/clock.h"
+#include "flow/recycle.h"
+#include "topo/growth.h"
 
 #define ASK_TIMEOUT_MS 1000
 
 const char *const direction_names[DIRECTIONS] = {"inbound", "outbound"};
 const char *const side_names[SIDES] = {"downstream", "upstream"};
-const char *const recycle_names[RECYCLE_REASONS] = {
-#define RECYCLE(name) #name,
-#include "flow/reasons.def"
-};
 const char *const retry_names[RETRY_REASONS] = {
 #define RETRY(name) #name,
 #include "flow/reasons.def"
@@ -132,7 +130,8 @@ static cJSON *connections(const struct stats *stats, int direction)
 				stats->counters.recycled[direction][side],
 				RECYCLE_REASONS));
 	}
-	cJSON_AddNumberToObject(json, "tunnels", stats->gauges.tunnels[direction]);
+	cJSON_AddNumberToObject(
+		json, "tunnels", stats->gauges.tunnels[direction][DOWNSTREAM]);
 	cJSON_AddNumberToObject(json, "in_flight", stats->gauges.in_flight[direction]);
 	return json;
 }
@@ -164,6 +163,55 @@ static cJSON *service(const struct tally *tally)
 	return json;
 }
 
+static void add_due(struct worker *worker, void *arg)
+{
+	*(unsigned *)arg += worker->gauges.due;
+}
+
+static cJSON *own_services(const struct growth *growth)
+{
+	cJSON *list = cJSON_CreateArray();
+
+	for (size_t i = 0; i < growth->n_services; i++) {
+		const struct growth_service *service = &growth->services[i];
+		cJSON *json = cJSON_CreateObject();
+		char name[160];
+
+		snprintf(name, sizeof(name), "%s/%s", service->namespace_, service->name);
+		cJSON_AddStringToObject(json, "service", name);
+		cJSON_AddBoolToObject(json, "known", service->is_known);
+		cJSON_AddNumberToObject(
+			json, "ready_addresses", (double)service->n_ready);
+		cJSON_AddItemToArray(list, json);
+	}
+	return list;
+}
+
+cJSON *rebalance_json(const struct admin_host *host)
+{
+	const struct growth *growth = host->growth(host->arg);
+	cJSON *json = cJSON_CreateObject(), *last;
+	unsigned n_due = 0;
+
+	for (unsigned i = 0; i < host->n_workers; i++)
+		if (!worker_ask(&host->workers[i], add_due, &n_due, ASK_TIMEOUT_MS))
+			break;
+	cJSON_AddItemToObject(json, "own_services", own_services(growth));
+	cJSON_AddNumberToObject(json, "rebalances", (double)growth->n_begun);
+	if (growth->n_begun > 0) {
+		last = cJSON_AddObjectToObject(json, "last_growth");
+		cJSON_AddNumberToObject(last, "seconds_ago",
+			(double)(clock_ms() - growth->begun_ms) / 1000);
+		cJSON_AddNumberToObject(last, "new_addresses", (double)growth->n_new);
+	} else {
+		cJSON_AddNullToObject(json, "last_growth");
+	}
+	cJSON_AddNumberToObject(
+		json, "new_addresses_waiting", (double)growth_n_waiting(growth));
+	cJSON_AddNumberToObject(json, "connections_due", n_due);
+	return json;
+}
+
 void view_stats(const struct admin_host *host, struct reply *reply)
 {
 	struct stats stats;
@@ -182,6 +230,7 @@ void view_stats(const struct admin_host *host, struct reply *reply)
 	cJSON_AddItemToObject(json, "retries",
 		named_counts(retry_names, stats.counters.retries, RETRY_REASONS));
 	cJSON_AddItemToObject(json, "local_responses", local_responses(&stats));
+	cJSON_AddItemToObject(json, "rebalance", rebalance_json(host));
 	services = cJSON_AddArrayToObject(json, "services");
 	list_each_safe (node, next, &stats.tallies)
 		cJSON_AddItemToArray(

@@ -16,5 +16,4 @@ void stats_fini(struct stats *stats);
 
 extern const char *const direction_names[DIRECTIONS];
 extern const char *const side_names[SIDES];
-extern const char *const recycle_names[RECYCLE_REASONS];
 extern const char *const retry_names[RETRY_REASONS];

@@ -44,11 +44,20 @@ static void count_state(struct client *client, int change)
 	if (client->state == CLIENT_HEAD)
 		gauges->idle[direction][DOWNSTREAM] += (uint32_t)change;
 	else if (client->state == CLIENT_TUNNEL)
-		gauges->tunnels[direction] += (uint32_t)change;
+		gauges->tunnels[direction][DOWNSTREAM] += (uint32_t)change;
+}
+
+/* It ends, or it is no keep-alive connection any more. */
+static void forget_due(struct client *client)
+{
+	client->worker->gauges.due -= client->life.due_ms > 0;
+	client->life.due_ms = 0;
 }
 
 void client_enter(struct client *client, enum client_state state)
 {
+	if (state == CLIENT_TUNNEL || state == CLIENT_LINGER)
+		forget_due(client);
 	count_state(client, -1);
 	client->state = (uint8_t)state;
 	count_state(client, 1);
@@ -61,8 +70,10 @@ bool client_on_accept(struct listener *listener, int fd, const union address *pe
 	struct client *client = slab_alloc(&worker->client_slab);
 
 	if (client)
-		*client = (struct client){
-			.worker = worker, .front = door->front, .peer = *peer};
+		*client = (struct client){.worker = worker,
+			.front = door->front,
+			.peer = *peer,
+			.recycled = RECYCLE_REASONS};
 	if (!client || stream_open(&client->stream, &worker->loop, fd, on_ready) != 0) {
 		slab_free(&worker->client_slab, client);
 		close(fd);
@@ -102,6 +113,7 @@ void client_drop(struct client *client, bool reset)
 	client->dropped = true;
 	if (client->exchange)
 		exchange_on_client_lost(client->exchange);
+	forget_due(client);
 	count_state(client, -1);
 	worker->gauges.open[client_direction(client)][DOWNSTREAM]--;
 	atomic_fetch_sub(&worker->shared->n_downstream, 1);
@@ -173,15 +185,53 @@ void client_exchange_done(struct client *client, bool persist)
 		loop_defer(&worker->loop, &client->deferred, on_deferred);
 }
 
-bool client_retires(const struct client *client, enum recycle_reason *reason)
+bool client_retires(struct client *client)
 {
+	enum recycle_reason reason = RECYCLE_drain;
+
 	if (client_direction(client) != INBOUND)
 		return false;
-	if (client->worker->draining) {
-		*reason = RECYCLE_drain;
-		return true;
+	if (!client->worker->draining && !lifetime_is_over(&client->life, &reason))
+		return false;
+	client->recycled = (uint8_t)reason;
+	client->worker->counters.recycled[INBOUND][DOWNSTREAM][reason]++;
+	forget_due(client);
+	return true;
+}
+
+/* Who is due already keeps its moment: one recycle answers both. */
+static bool may_draw(const struct client *client, uint64_t opened_before_ms)
+{
+	return client_direction(client) == INBOUND &&
+	       (client->state == CLIENT_HEAD || client->state == CLIENT_EXCHANGE) &&
+	       client->recycled == RECYCLE_REASONS && client->life.due_ms == 0 &&
+	       client->life.opened_ms < opened_before_ms;
+}
+
+static uint64_t draw_moment(const struct client *client, const struct draw *draw)
+{
+	struct worker *worker = client->worker;
+	const struct config *config = worker->config;
+	uint64_t opened_ms = client->life.opened_ms,
+		 rested_ms = opened_ms + config->rebalance_interval_ms,
+		 due_ms = draw->from_ms + rng_below(&worker->loop.rng,
+						  (uint32_t)config->rebalance_ms + 1);
+
+	return opened_ms >= draw->busy_from_ms && rested_ms > due_ms ? rested_ms : due_ms;
+}
+
+void clients_draw(struct worker *worker, const struct draw *draw)
+{
+	if (worker->draining)
+		return;
+	list_each_safe (node, next, &worker->clients) {
+		struct client *client = container_of(node, struct client, node);
+
+		if (!may_draw(client, draw->opened_before_ms))
+			continue;
+		client->life.due_ms = draw_moment(client, draw);
+		worker->gauges.due++;
 	}
-	return lifetime_is_over(&client->life, reason);
 }
 
 bool client_is_gone(struct client *client)

@@ -30,6 +30,7 @@ struct client {
 	union address peer;
 	uint64_t id;
 	uint8_t state;      /* enum client_state */
+	uint8_t recycled;   /* enum recycle_reason; RECYCLE_REASONS: not */
 	bool in_is_partial; /* `in` holds a part of a head: more must come */
 	bool dropped;
 };
@@ -56,8 +57,22 @@ void client_linger(struct client *client);
 /* Closes at once, in any state; with reset the peer cannot take it for a clean end. */
 void client_drop(struct client *client, bool reset);
 
-/* Whether this connection is to end with the current response, and why. */
-bool client_retires(const struct client *client, enum recycle_reason *reason);
+/* Whether this connection is recycled with the current response; then it counts. */
+bool client_retires(struct client *client);
+
+/*
+ * A rebalance: each inbound keep-alive connection that was opened before the new pods
+ * were there draws a moment within NIGH_REBALANCE. One that was opened while the service
+ * was growing already may have come by a rebalance of another pod: it is left alone for
+ * NIGH_REBALANCE_INTERVAL, so that no client moves more often than that.
+ */
+struct draw {
+	uint64_t from_ms;
+	uint64_t opened_before_ms;
+	uint64_t busy_from_ms;
+};
+
+void clients_draw(struct worker *worker, const struct draw *draw);
 
 /* While the exchange does not read: whether the peer has gone for good (not FIN alone).
  */

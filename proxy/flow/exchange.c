@@ -66,10 +66,12 @@ static void detach(struct exchange *exchange, bool keep_upstream)
 	struct upstream *upstream = exchange->upstream;
 
 	exchange->upstream = NULL;
-	exchange->sent = exchange->response_began = false;
+	exchange->sent = exchange->response_began = exchange->upload_broken = false;
 	if (upstream)
 		upstream->n_written += exchange->n_sent;
 	exchange->n_sent = 0;
+	if (exchange->tunnel)
+		exchange->worker->gauges.tunnels[exchange->direction][UPSTREAM]--;
 	if (exchange->endpoint) {
 		exchange->endpoint->balance.in_flight--;
 		endpoint_release(exchange->endpoint);
@@ -311,7 +313,6 @@ void exchange_attempt_failed(struct exchange *exchange, enum attempt_failure fai
 		(is_free || tally_take_retry(exchange->target->tally,
 				    worker->config->retry_budget, now));
 	if (!again) {
-		detach(exchange, false);
 		exchange_answer(exchange, (enum outcome)exchange->failure, NULL);
 		return;
 	}
@@ -351,12 +352,12 @@ static void log_access(struct exchange *exchange, enum outcome outcome, uint64_t
 		address_print(&exchange->endpoint->addr, upstream, sizeof(upstream));
 	log_at(is_error ? LOG_WARN : LOG_INFO, flow, "access",
 		"side=%s service=%s peer=%s upstream=%s request=%s status=%u outcome=%s "
-		"duration_us=%lu bytes_up=%lu bytes_down=%lu",
+		"duration_us=%lu bytes_up=%lu bytes_down=%lu recycled=%s",
 		client->front->side, exchange->target ? exchange->target->key : NULL,
 		peer, exchange->endpoint ? upstream : NULL, exchange->trace,
 		(unsigned)exchange->status, outcome_table[outcome].name,
 		(unsigned long)took_us, (unsigned long)exchange->bytes_up,
-		(unsigned long)exchange->bytes_down);
+		(unsigned long)exchange->bytes_down, recycle_names[client->recycled]);
 }
 
 /* nginx's word for a client that did not wait for the answer. */
@@ -429,8 +430,8 @@ static void on_relay_again(struct deferred *deferred)
 void exchange_start_tunnel(struct exchange *exchange)
 {
 	exchange->tunnel = true;
+	exchange->worker->gauges.tunnels[exchange->direction][UPSTREAM]++;
 	exchange->sent = true;
-	exchange->upstream->is_tunnel = true;
 	exchange->waiter.run = on_relay_again;
 	deadline_clear(&exchange->client->deadline);
 	deadline_clear(&exchange->upstream->deadline);
@@ -461,7 +462,8 @@ void exchange_on_client(struct exchange *exchange)
 	if (exchange->sent && exchange->upstream->stream.readable &&
 		!stream_is_blocked(&exchange->client->stream))
 		http_response_pump(exchange);
-	if (exchange->ended)
+	/* The answer may have been 101 before the request was all there. */
+	if (exchange->ended || exchange->tunnel)
 		return;
 	if (exchange->sent && !exchange->request_body.done && !exchange->upload_broken)
 		http_request_pump(exchange);

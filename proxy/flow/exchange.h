@@ -49,7 +49,7 @@ struct exchange {
 	bool idempotent;            /* RFC 9110 section 9.2.2 */
 	bool complete_request_held; /* request is all that was sent so far */
 	bool sent;                  /* on the current upstream connection */
-	bool upload_broken;         /* the upstream takes no more of the body */
+	bool upload_broken;         /* it takes no more of the body */
 	bool client_is_1_0;
 	bool client_keeps_alive;
 	bool wants_upgrade;
@@ -73,8 +73,8 @@ void exchange_begin_tcp(struct client *client);
 void exchange_dispatch(struct exchange *exchange);
 
 /*
- * The current attempt failed before a response byte. Tries again where that is safe and
- * within the budget, else answers. The upstream connection, if any, has been dropped.
+ * The current attempt failed before a response byte: its connection, if any, is dropped.
+ * Tries again where that is safe and within the budget, else answers.
  */
 enum attempt_failure {
 	ATTEMPT_NOT_CONNECTED, /* nothing could be sent */

@@ -13,9 +13,6 @@
 #define PUMP_ROUNDS 4
 #define CHUNK_RUNS  64
 
-/* Bytes that emit_head may add: the status line's version, Connection. */
-#define ADDED_BYTES 64
-
 static void client_lost(struct exchange *exchange)
 {
 	client_drop(exchange->client, false);
@@ -151,9 +148,6 @@ static bool threatens_body(const struct exchange *exchange, const struct head *h
 /* Decides how both connections go on after this response. */
 static void decide_persistence(struct exchange *exchange, const struct head *head)
 {
-	struct client *client = exchange->client;
-	enum recycle_reason reason;
-
 	exchange->upstream_persists = head_keeps_alive(head) &&
 				      exchange->response_body.kind != BODY_UNTIL_CLOSE &&
 				      !threatens_body(exchange, head) &&
@@ -165,11 +159,8 @@ static void decide_persistence(struct exchange *exchange, const struct head *hea
 	exchange->persist = exchange->client_keeps_alive && exchange->request_body.done &&
 			    exchange->response_body.kind != BODY_UNTIL_CLOSE &&
 			    !exchange->dechunk;
-	if (exchange->persist && client_retires(client, &reason)) {
+	if (exchange->persist && client_retires(exchange->client))
 		exchange->persist = false;
-		exchange->worker->counters
-			.recycled[exchange->direction][DOWNSTREAM][reason]++;
-	}
 }
 
 /* The peer's sidecar did not pass the request on: somebody else may take it. */

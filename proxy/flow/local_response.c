@@ -39,7 +39,6 @@ void local_response_write(
 	const struct outcome_row *row = &outcome_table[outcome];
 	struct client *client = exchange->client;
 	bool says_safe = row->safe && client_direction(client) == INBOUND;
-	enum recycle_reason unused;
 	char body[512], head[512];
 	int body_len, head_len;
 
@@ -47,7 +46,7 @@ void local_response_write(
 	exchange->head_sent = true;
 	exchange->persist = exchange->client_keeps_alive && exchange->request_body.done &&
 			    !leaves_framing_unknown(row->status) &&
-			    !client->stream.at_eof && !client_retires(client, &unused);
+			    !client->stream.at_eof && !client_retires(client);
 	body_len = snprintf(body, sizeof(body), "nigh: %s%s%s\n", row->text,
 		detail ? ": " : "", detail ? detail : "");
 	if (body_len >= (int)sizeof(body))

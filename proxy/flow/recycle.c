@@ -3,6 +3,11 @@
 
 #include "base/clock.h"
 
+const char *const recycle_names[RECYCLE_REASONS + 1] = {
+#define RECYCLE(name) #name,
+#include "flow/reasons.def"
+};
+
 void lifetime_begin(struct lifetime *life, struct worker *worker)
 {
 	const struct config *config = worker->config;
@@ -28,6 +33,10 @@ bool lifetime_is_over(const struct lifetime *life, enum recycle_reason *reason)
 	}
 	if (life->retire_ms > 0 && clock_ms() >= life->retire_ms) {
 		*reason = RECYCLE_age;
+		return true;
+	}
+	if (life->due_ms > 0 && clock_ms() >= life->due_ms) {
+		*reason = RECYCLE_rebalance;
 		return true;
 	}
 	return false;

@@ -552,7 +552,8 @@ bool target_affords_failure(const struct target *target)
 
 	return tally_retries_left(
 		       target->tally, worker->config->retry_budget, clock_ms()) >
-	       gauges->in_flight[target->direction] - gauges->tunnels[target->direction];
+	       gauges->in_flight[target->direction] -
+		       gauges->tunnels[target->direction][DOWNSTREAM];
 }
 
 /* So many that have failed already a call tries before it looks into the next tier. */

@@ -28,7 +28,6 @@ struct upstream {
 	bool single;  /* for one request: nobody would use it again */
 	bool reused;  /* it has carried a request before the current one */
 	bool is_last; /* the current request says close */
-	bool is_tunnel;
 };
 
 /*

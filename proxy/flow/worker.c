@@ -36,7 +36,6 @@ static void on_tick(void *arg)
 		&worker->discovery};
 	uint64_t now = clock_ms();
 
-	atomic_store_explicit(&worker->turned_ms, now, memory_order_relaxed);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
 		deadline_sweep(lists[i], now);
 	targets_sweep(worker, now);
@@ -192,6 +191,7 @@ struct ask {
 	struct letter letter;
 	worker_fn *question;
 	void *arg;
+	bool keeps; /* runs also when nobody waits for it any more */
 	enum ask_state state;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -207,47 +207,41 @@ static void ask_free(struct ask *ask)
 static void ask_open(struct letter *letter, void *owner)
 {
 	struct ask *ask = container_of(letter, struct ask, letter);
+	bool is_abandoned;
 
 	pthread_mutex_lock(&ask->lock);
-	if (ask->state == ASK_ABANDONED) {
-		pthread_mutex_unlock(&ask->lock);
+	is_abandoned = ask->state == ASK_ABANDONED;
+	ask->state = ASK_RUNS;
+	pthread_mutex_unlock(&ask->lock);
+	if (!is_abandoned || ask->keeps)
+		ask->question(owner, ask->arg);
+	if (is_abandoned) {
 		ask_free(ask);
 		return;
 	}
-	ask->state = ASK_RUNS;
-	pthread_mutex_unlock(&ask->lock);
-	ask->question(owner, ask->arg);
 	pthread_mutex_lock(&ask->lock);
 	ask->state = ASK_DONE;
 	pthread_cond_signal(&ask->changed);
 	pthread_mutex_unlock(&ask->lock);
 }
 
-bool worker_ask(
-	struct worker *worker, worker_fn *question, void *arg, unsigned timeout_ms)
+/* False when it had not begun in time. */
+static bool ask_wait(struct ask *ask, unsigned timeout_ms)
 {
-	struct ask *ask = calloc(1, sizeof(*ask));
 	struct timespec until;
 	int err = 0;
 
-	if (!ask)
-		return false;
-	ask->letter.open = ask_open;
-	ask->question = question;
-	ask->arg = arg;
-	pthread_mutex_init(&ask->lock, NULL);
-	pthread_cond_init(&ask->changed, NULL);
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += timeout_ms / 1000;
 	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
 	if (until.tv_nsec >= 1000000000) {
 		until.tv_sec++;
 		until.tv_nsec -= 1000000000;
 	}
-	mailbox_post(&worker->mailbox, &ask->letter);
 	pthread_mutex_lock(&ask->lock);
-	while (ask->state != ASK_DONE && err != ETIMEDOUT)
-		err = pthread_cond_timedwait(&ask->changed, &ask->lock, &until);
+	while (ask->state == ASK_WAITS && err != ETIMEDOUT)
+		err = pthread_cond_clockwait(
+			&ask->changed, &ask->lock, CLOCK_MONOTONIC, &until);
 	if (ask->state == ASK_WAITS) {
 		ask->state = ASK_ABANDONED;
 		pthread_mutex_unlock(&ask->lock);
@@ -257,8 +251,38 @@ bool worker_ask(
 	while (ask->state != ASK_DONE)
 		pthread_cond_wait(&ask->changed, &ask->lock);
 	pthread_mutex_unlock(&ask->lock);
+	return true;
+}
+
+static bool ask(struct worker *worker, worker_fn *question, void *arg, bool keeps,
+	unsigned timeout_ms)
+{
+	struct ask *ask = calloc(1, sizeof(*ask));
+
+	if (!ask)
+		return false;
+	ask->letter.open = ask_open;
+	ask->question = question;
+	ask->arg = arg;
+	ask->keeps = keeps;
+	pthread_mutex_init(&ask->lock, NULL);
+	pthread_cond_init(&ask->changed, NULL);
+	mailbox_post(&worker->mailbox, &ask->letter);
+	if (!ask_wait(ask, timeout_ms))
+		return false;
 	ask_free(ask);
 	return true;
+}
+
+bool worker_ask(
+	struct worker *worker, worker_fn *question, void *arg, unsigned timeout_ms)
+{
+	return ask(worker, question, arg, false, timeout_ms);
+}
+
+bool worker_order(struct worker *worker, worker_fn *order, void *arg, unsigned timeout_ms)
+{
+	return ask(worker, order, arg, true, timeout_ms);
 }
 
 struct new_topo {

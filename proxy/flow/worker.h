@@ -48,8 +48,9 @@ struct counters {
 struct gauges {
 	uint32_t open[DIRECTIONS][SIDES];
 	uint32_t idle[DIRECTIONS][SIDES];
-	uint32_t tunnels[DIRECTIONS];
+	uint32_t tunnels[DIRECTIONS][SIDES];
 	uint32_t in_flight[DIRECTIONS]; /* requests and tunnels */
+	uint32_t due;                   /* to be recycled in a rebalance */
 };
 
 /*
@@ -81,6 +82,7 @@ struct shared {
 	atomic_uint n_downstream;          /* open, against NIGH_MAX_CONNECTIONS */
 	atomic_ulong flow_ids;
 	unsigned max_downstream;
+	bool draining; /* the main thread's: a drain has begun */
 };
 
 /* A listener of one worker. */
@@ -122,7 +124,6 @@ struct worker {
 	unsigned index;
 	bool thread_runs;
 	pthread_t thread;
-	atomic_ullong turned_ms; /* last sign of life of the loop */
 };
 
 /* 0 or -errno. The doors get sockets of their own when `fresh`, else the fronts'. */
@@ -137,13 +138,17 @@ __attribute__((warn_unused_result)) int worker_start(struct worker *worker);
 void worker_stop(struct worker *worker);
 
 /*
- * Runs `question` on the worker's thread and waits for it, at most timeout_ms: false when
- * the worker did not come to it in time; the question then does not run any more, or has
- * begun and arg must not be freed (so arg has to be static or leaked by the caller).
+ * Runs `question` on the worker's thread and waits until it is done. False when it had
+ * not begun after timeout_ms: it then never does.
  */
 typedef void worker_fn(struct worker *worker, void *arg);
 __attribute__((warn_unused_result)) bool worker_ask(
 	struct worker *worker, worker_fn *question, void *arg, unsigned timeout_ms);
+
+/* The same, but what had not begun in time runs later: arg has to live as long as the
+ * worker. */
+bool worker_order(
+	struct worker *worker, worker_fn *order, void *arg, unsigned timeout_ms);
 
 /* A new snapshot for the worker; takes over one reference. */
 void worker_set_topo(struct worker *worker, struct topo *topo);

@@ -118,6 +118,18 @@ def test_endpoints(nigh, server, tmp_path):
         assert word in told, f"no {word} in {told}"
 
 
+def test_endpoints_of_both_directions(nigh, server):
+    """The application's address, dialled by the application too, is two destinations."""
+    app = server()
+    side = nigh.inbound(app, OUTBOUND="127.0.0.1:0")
+    for name in ("inbound", "outbound"):
+        with side.client(name) as client:
+            roundtrip(client, app, text("GET / HTTP/1.1", f"Host: {app.addr}"))
+    told = [(one["service"], one["direction"], one["endpoints"][0]["requests"])
+            for one in side.json("/endpoints")["services"]]
+    assert sorted(told) == [(app.addr, "inbound", 1), (app.addr, "outbound", 1)]
+
+
 # --- who may ask ---
 
 def test_loopback_may_all(nigh):

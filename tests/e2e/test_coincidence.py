@@ -7,6 +7,7 @@ import time
 import pytest
 
 from harness.dialogue import OK, SIDES, Stage, assert_local, open_stage
+from harness.kernel import unread_at
 from harness.message import read_response, text
 from harness.peer import readable, wait_until
 from harness.sidecar import stopped
@@ -168,3 +169,66 @@ def test_early_response_with_a_part_of_the_request_unsent(nigh, server):
         app.drop_peers()
     else:
         raise AssertionError("the kernel takes everything")
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_more_of_a_body_and_the_end_of_its_connection(side, nigh, server):
+    """The body goes to a connection that is gone: the next one is sent all of it, also
+    what has not come yet."""
+    stage = open_stage(side, nigh, server(), POOL_IDLE_TIMEOUT="30s")
+    stage.client.send(stage.bytes(GET))
+    stage.next_request()
+    stage.conn.send(OK)
+    stage.client.expect(OK)
+    stage.client.send(stage.bytes(
+        text("PUT /x HTTP/1.1", "Host: {host}", "Content-Length: 15", body="first")))
+    stage.conn.read_until(b"first")
+    with stopped(stage.sidecar):
+        stage.client.send(b"then ")
+        stage.conn.reset()
+    peer = stage.app.next_peer()
+    assert peer is not stage.conn
+    peer.read_until(b"firstthen ")
+    stage.client.send(b"after")
+    peer.expect(b"after")
+    peer.send(OK)
+    stage.client.expect(OK)
+
+
+def hint_until_blocked(conn, client):
+    """Interim responses until nigh reads no more of them, because the client does not."""
+    hint = text("HTTP/1.1 103 Early Hints", "Link: " + "y" * 50_000)
+    for _ in range(2000):
+        conn.send(hint)
+        client.send(b"x")               # its body goes on
+        quiet = time.monotonic() + 0.3
+        while unread_at(conn):
+            if time.monotonic() > quiet:
+                return
+            time.sleep(0.002)
+    raise AssertionError("nigh holds everything")
+
+
+def test_upgrade_before_the_body_is_complete(nigh, server):
+    """The 101 is read when the client takes bytes again and sends some of its own: what
+    it sends belongs to the tunnel, and the tunnel has no idle limit."""
+    app = server()
+    side = nigh.inbound(app, IDLE_TIMEOUT="3s")
+    client = side.client(rcvbuf=4096)
+    client.send(text("POST /x HTTP/1.1", "Host: a", "Connection: Upgrade", "Upgrade: echo",
+                     "Content-Length: 100000", body="x"))
+    conn = app.next_peer()
+    conn.read_until(b"\r\n\r\n")
+    hint_until_blocked(conn, client)
+    with stopped(side):
+        conn.send(text("HTTP/1.1 101 Switching Protocols", "Connection: Upgrade",
+                       "Upgrade: echo"))
+        while readable([client.sock], 0.1):
+            client.fill()
+        client.send(b"last")
+    client.read_until(b"HTTP/1.1 101", limit=1 << 24)
+    conn.read_until(b"last")
+    client.read_until(b"\r\n\r\n")
+    time.sleep(4)                       # more than NIGH_IDLE_TIMEOUT
+    conn.send(b"still there")
+    client.expect(b"still there")

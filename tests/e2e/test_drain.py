@@ -403,6 +403,14 @@ def test_second_signal_ends_at_once(second, nigh, server):
     assert time.monotonic() - start < 5
 
 
+def test_end_for_want_of_time_is_logged(nigh, server):
+    """Also when nothing was open: the application listens on, and that alone held it."""
+    side = nigh.inbound(server(), OUTBOUND="127.0.0.1:0", DRAIN_DELAY="0", DRAIN_TIMEOUT="1s")
+    side.signal(signal.SIGTERM)
+    assert side.wait() == 0, side.log
+    assert side.wait_event("cut_off")["flows"] == "0"
+
+
 def test_post_does_not_exit(nigh, server):
     """Drained, it stays until the signal comes; the delay is not waited for twice."""
     app, other = server(), server()

@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -129,6 +130,16 @@ def test_nothing_is_asked_before_somebody_calls(api, kube, backend):
     assert {(r.resource, r.namespace, r.name) for r in server.requests} == {
         ("endpointslices", "shop", "orders"), ("services", "shop", "orders"),
         ("nodes", "", "n1")}
+
+
+def test_a_stream_that_waits_has_no_upstream_connection_yet(api, kube, backend):
+    server = api(service("orders"), orders(backend("a").port))
+    hold(server, slices_list)
+    side = kube(server, ROUTES="127.0.0.1:0=orders:80/tcp")
+    with side.client("route"):
+        side.wait_total("nigh_requests_in_flight", 1)
+        assert side.total("nigh_connections", side="downstream", state="tunnel") == 1
+        assert side.total("nigh_connections", side="upstream") == 0
 
 
 def test_the_name_by_dns_when_the_wait_is_over(api, kube, backend):
@@ -480,7 +491,10 @@ def test_the_api_is_away_at_the_start(api, kube, backend):
     assert call(side, host) == "by name"
     said = side.json("/stats")["endpoints_source"]
     assert said.startswith("not near: ") and "onnect" in said, said
+    assert not re.search(r"after \d", said), f"another text at each try: {said}"
     assert "cannot be reached" in discovery(side, "localhost")
+    assert not re.search(r"^nigh_endpoints_last_update_seconds", side.admin("/metrics")[1],
+                         re.M), "nothing was ever updated"
     assert side.admin("/readyz")[0] == 200
     server.restart()
     wait_until(lambda: call(side, host) == "by slice", "it has come", 20)

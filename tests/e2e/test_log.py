@@ -58,6 +58,14 @@ def test_access_log_of_a_local_response_names_the_reason(nigh, server):
     side.wait_line(lambda line: "bad_request" in line and "400" in line, "the reason")
 
 
+def test_access_log_of_a_failed_attempt_names_the_upstream(nigh):
+    with closed_port() as nobody:
+        port = nobody.getsockname()[1]
+        side = nigh(INBOUND=f"127.0.0.1:0={port}/http", ACCESS_LOG="errors")
+        call(side, None, text("GET /some/path HTTP/1.1", "Host: a"), None)
+        side.wait_event("access", outcome="connect_failed", upstream=f"127.0.0.1:{port}")
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_hostile_bytes_stay_in_their_line(form, nigh, server):
     """What a client sends can neither end a line nor forge a field."""

@@ -96,6 +96,13 @@ def test_ports_lead_to_the_application(manifests, nigh):
     assert proxies == {f"http://localhost:{outbound}", "localhost,127.0.0.1"}
 
 
+def test_own_service(manifests, nigh):
+    """The Service that selects these pods; the address is the pod's."""
+    settings = config(nigh, manifests)
+    assert settings["NIGH_SERVICE"] == manifests.one("Service")["metadata"]["name"]
+    assert settings["NIGH_POD_IP"] == DOWNWARD["status.podIP"]
+
+
 def test_probes(manifests, nigh):
     admin = port_of(config(nigh, manifests)["NIGH_ADMIN"])
     for kind, path in (("startup", "/readyz"), ("readiness", "/readyz"),
@@ -208,7 +215,7 @@ def test_rights_are_those_that_are_used(nigh, backend, cleanup, tmp_path):
     cleanup.callback(api.close)
     side = nigh.route("orders:80", ENDPOINTS="kubernetes", NODE_NAME="node-1",
                       KUBECONFIG=api.kubeconfig(tmp_path), NAMESPACE="shop",
-                      TOPOLOGY_KEYS=f"{REGION},*")
+                      TOPOLOGY_KEYS=f"{REGION},*", SERVICE="web", POD_IP="10.1.2.3")
     wait_until(lambda: len(api.seen("nodes", watch=True)) == 2, "both nodes are watched")
     for resource in ("endpointslices", "services"):
         wait_until(lambda of=resource: api.seen(of, watch=True), f"{resource} watched")

@@ -69,4 +69,15 @@ Test(flow_recycle, is_over)
 	life.retire_ms = 0;
 	life.n_requests = UINT32_MAX;
 	cr_expect(!lifetime_is_over(&life, &reason));
+	life.due_ms = now + 3600000;
+	cr_expect(!lifetime_is_over(&life, &reason) && reason == RECYCLE_age);
+	life.due_ms = now;
+	cr_expect(lifetime_is_over(&life, &reason) && reason == RECYCLE_rebalance);
+}
+
+Test(flow_recycle, each_reason_has_a_name)
+{
+	for (int i = 0; i < RECYCLE_REASONS; i++)
+		cr_expect(recycle_names[i] != NULL);
+	cr_expect(recycle_names[RECYCLE_REASONS] == NULL);
 }

@@ -198,6 +198,30 @@ Test(version, news)
 	topo_store_destroy(store);
 }
 
+/* Other nodes are listed now and then: that alone is no reason for a new snapshot. */
+Test(version, of_lists)
+{
+	struct topo_store *store = topo_store_create();
+	struct topo_store *fresh;
+	static const struct news_row rows[] = {
+		{NODE("n1", "\"a\":\"1\""), true},
+		{NODE("n1", "\"a\":\"1\""), false},
+		{NODE("n1", "\"a\":\"2\""), true},
+		{NODE("n2", "\"a\":\"2\""), true}, /* n1 is gone, and n2 is not ours */
+		{NODE("n2", "\"a\":\"2\""), false},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		uint64_t before = topo_store_version(store);
+		fresh = topo_store_create();
+		cr_assert_eq(upsert(fresh, rows[i].json), 0);
+		topo_store_replace(store, &n1, fresh);
+		cr_expect_eq(topo_store_version(store) != before, rows[i].is_news,
+			"%zu: %s", i, rows[i].json);
+	}
+	cr_expect_str_eq(names(store), "//", "%s", names(store));
+	topo_store_destroy(store);
+}
+
 Test(version, of_deletes)
 {
 	struct topo_store *store = filled();

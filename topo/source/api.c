@@ -10,12 +10,9 @@
  */
 #include "topo/source/api.h"
 
-#include <linux/tcp.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include <curl/curl.h>
 #include <event2/event.h>
@@ -24,21 +21,13 @@
 #include "base/list.h"
 #include "base/rng.h"
 #include "topo/arena.h"
+#include "topo/source/easy.h"
+#include "topo/source/token.h"
 
-#define CONNECT_TIMEOUT_MS 5000L
-#define TOKEN_FRESH_MS     60000
-
-/* A dead peer is found by unanswered probes within 15 + 3 x 5 seconds. */
-#define KEEPALIVE_IDLE_S     15L
-#define KEEPALIVE_INTERVAL_S 5L
-#define KEEPALIVE_PROBES     3
-#define UNACKED_MS           20000
+#define TOKEN_FRESH_MS 60000
 
 /* How often silent calls are looked for. */
 #define SWEEP_S 5
-
-/* Of curl's buffer per call: events are small and come one by one. */
-#define BUFFER_BYTES 8192L
 
 /* While the server is away one request tries. Two seconds, spread over twice that, keep
  * the return within sight and a thousand pods from speaking at once. */
@@ -71,15 +60,12 @@ struct api {
 struct api_call {
 	struct list node;
 	struct api *api;
-	CURL *easy;
-	struct curl_slist *headers, *connect_to;
+	struct easy easy;
 	const struct api_handlers *handlers;
 	void *arg;
-	char *path, *accept;
-	unsigned timeout_s, silence_s;
+	struct api_request request; /* of texts of its own */
 	uint64_t began_ms, last_byte_ms;
 	bool is_over; /* to its end, so that no stream is left open */
-	char problem[CURL_ERROR_SIZE];
 };
 
 static void call_free(struct api_call *call)
@@ -89,42 +75,33 @@ static void call_free(struct api_call *call)
 	list_unlink(&call->node);
 	if (api->trying == call)
 		api->trying = NULL;
-	if (call->easy) {
-		curl_multi_remove_handle(api->multi, call->easy);
+	if (call->easy.handle) {
+		curl_multi_remove_handle(api->multi, call->easy.handle);
 		if (!call->is_over || list_empty(&api->calls))
 			event_active(api->farewell, EV_TIMEOUT, 0);
-		curl_easy_cleanup(call->easy);
 	}
-	curl_slist_free_all(call->headers);
-	curl_slist_free_all(call->connect_to);
-	free(call->path);
-	free(call->accept);
+	easy_fini(&call->easy);
+	free((char *)call->request.path);
+	free((char *)call->request.accept);
 	free(call);
 }
 
 /* The file may be replaced at any time; while it cannot be read the old one stays. */
 static const char *token_of(struct api *api)
 {
-	char text[16384];
-	FILE *file;
-	size_t n;
+	const char *path = api->cluster.token_path;
+	char *fresh;
 
-	if (!api->cluster.token_path)
+	if (!path)
 		return api->cluster.token;
 	if (api->token && clock_ms() - api->token_read_ms < TOKEN_FRESH_MS)
 		return api->token;
-	file = fopen(api->cluster.token_path, "re");
-	if (!file)
-		return api->token;
-	n = fread(text, 1, sizeof(text) - 1, file);
-	fclose(file);
-	text[n] = '\0';
-	text[strcspn(text, " \t\r\n")] = '\0';
-	if (*text == '\0')
-		return api->token;
-	free(api->token);
-	api->token = arena_xprintf("%s", text);
-	api->token_read_ms = clock_ms();
+	fresh = token_read(path);
+	if (fresh) {
+		free(api->token);
+		api->token = fresh;
+		api->token_read_ms = clock_ms();
+	}
 	return api->token;
 }
 
@@ -132,7 +109,7 @@ static int call_status(const struct api_call *call)
 {
 	long status = 0;
 
-	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(call->easy.handle, CURLINFO_RESPONSE_CODE, &status);
 	return (int)status;
 }
 
@@ -162,141 +139,23 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
-static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype purpose)
-{
-	int probes = KEEPALIVE_PROBES, unacked_ms = UNACKED_MS;
-
-	(void)arg;
-	(void)purpose;
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
-	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
-	return CURL_SOCKOPT_OK;
-}
-
-static void set_pem(CURL *easy, CURLoption path_option, CURLoption blob_option,
-	const struct cluster_pem *pem)
-{
-	struct curl_blob blob = {.flags = CURL_BLOB_COPY};
-
-	if (pem->data) {
-		blob.data = pem->data;
-		blob.len = strlen(pem->data);
-		curl_easy_setopt(easy, blob_option, &blob);
-	} else if (pem->path) {
-		curl_easy_setopt(easy, path_option, pem->path);
-	}
-}
-
-static void set_tls(CURL *easy, const struct cluster *cluster)
-{
-	set_pem(easy, CURLOPT_CAINFO, CURLOPT_CAINFO_BLOB, &cluster->ca);
-	set_pem(easy, CURLOPT_SSLCERT, CURLOPT_SSLCERT_BLOB, &cluster->certificate);
-	set_pem(easy, CURLOPT_SSLKEY, CURLOPT_SSLKEY_BLOB, &cluster->key);
-	/* Only the cluster's own authority counts, and it may be replaced. */
-	curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-	curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
-	if (cluster->insecure) {
-		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-	}
-}
-
-static void set_headers(struct api_call *call)
-{
-	const char *token = token_of(call->api);
-	char *line = arena_xprintf("Accept: %s", call->accept);
-
-	call->headers = curl_slist_append(NULL, line);
-	free(line);
-	if (token) {
-		line = arena_xprintf("Authorization: Bearer %s", token);
-		call->headers = curl_slist_append(call->headers, line);
-		free(line);
-	}
-	curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
-}
-
-/* libcurl compares the certificate with the host of the URL: that gets the name, and the
- * connection still goes to where the server is. */
-static char *rename_server(struct api_call *call, const char *url, const char *name)
-{
-	CURLU *parts = curl_url();
-	char *host = NULL, *port = NULL, *renamed = NULL, *line;
-
-	if (curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
-		curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-		curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) ==
-			CURLUE_OK &&
-		curl_url_set(parts, CURLUPART_HOST, name, 0) == CURLUE_OK &&
-		curl_url_get(parts, CURLUPART_URL, &renamed, 0) == CURLUE_OK) {
-		line = arena_xprintf("::%s:%s", host, port);
-		call->connect_to = curl_slist_append(NULL, line);
-		curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
-		free(line);
-	}
-	line = arena_xprintf("%s", renamed ? renamed : url);
-	curl_free(host);
-	curl_free(port);
-	curl_free(renamed);
-	curl_url_cleanup(parts);
-	return line;
-}
-
-static void set_url(struct api_call *call)
-{
-	const struct cluster *cluster = &call->api->cluster;
-	char *url = arena_xprintf("%s%s", cluster->url, call->path);
-	char *renamed = cluster->server_name
-				? rename_server(call, url, cluster->server_name)
-				: NULL;
-
-	curl_easy_setopt(call->easy, CURLOPT_URL, renamed ? renamed : url);
-	free(renamed);
-	free(url);
-}
-
-static void set_options(struct api_call *call)
-{
-	CURL *easy = call->easy;
-
-	set_url(call);
-	set_tls(easy, &call->api->cluster);
-	set_headers(call);
-	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
-	curl_easy_setopt(easy, CURLOPT_USERAGENT, "nigh/" NIGH_VERSION);
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
-	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
-	/* http_proxy in our environment is meant for the application, and may be us. */
-	curl_easy_setopt(easy, CURLOPT_PROXY, "");
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
-	curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)call->timeout_s);
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
-	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_made);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
-	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
-	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
-	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->problem);
-}
-
 static void run(struct api_call *call)
 {
 	struct api *api = call->api;
+	CURL *handle;
 
 	list_unlink(&call->node);
 	list_push(&api->calls, &call->node);
-	call->easy = curl_easy_init();
-	if (!call->easy)
-		abort();
-	set_options(call);
+	easy_init(&call->easy, &api->cluster, token_of(api), &call->request);
+	handle = call->easy.handle;
+	curl_easy_setopt(handle, CURLOPT_PRIVATE, call);
+	curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(handle, CURLOPT_WRITEDATA, call);
+	curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(handle, CURLOPT_HEADERDATA, call);
 	call->began_ms = call->last_byte_ms = clock_ms();
 	api->n_requests++;
-	curl_multi_add_handle(api->multi, call->easy);
+	curl_multi_add_handle(api->multi, handle);
 }
 
 static void try_later(struct api *api)
@@ -342,6 +201,22 @@ static void on_try(evutil_socket_t fd, short what, void *arg)
 	run(api->trying);
 }
 
+/* "… after 12 ms: …": how long it took is another each time, and no news. */
+static void cut_duration(char *text)
+{
+	static const char word[] = " after ";
+	char *at = strstr(text, word), *rest;
+
+	if (!at)
+		return;
+	rest = at + strlen(word);
+	if (strspn(rest, "0123456789") == 0)
+		return;
+	rest += strspn(rest, "0123456789 ");
+	rest += strcspn(rest, " :");
+	memmove(at, rest, strlen(rest) + 1);
+}
+
 /* No answer: the others need not find out for themselves. */
 static void note_outage(struct api *api, struct api_call *call, const char *problem)
 {
@@ -350,6 +225,7 @@ static void note_outage(struct api *api, struct api_call *call, const char *prob
 	memcpy(before, api->outage, sizeof(before));
 	snprintf(api->outage, sizeof(api->outage), "the API server cannot be reached: %s",
 		problem);
+	cut_duration(api->outage);
 	if (api->try_ms == 0 || api->trying == call)
 		try_later(api);
 	if (strcmp(before, api->outage) != 0)
@@ -365,7 +241,7 @@ static void end(struct api_call *call, CURLcode code)
 	void *arg = call->arg;
 	int status = call_status(call);
 
-	curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after);
+	curl_easy_getinfo(call->easy.handle, CURLINFO_RETRY_AFTER, &retry_after);
 	result.status = status;
 	call->is_over = code == CURLE_OK;
 	result.retry_after_s =
@@ -379,7 +255,8 @@ static void end(struct api_call *call, CURLcode code)
 	}
 	if (status == 0)
 		note_outage(api, call,
-			*call->problem ? call->problem : curl_easy_strerror(code));
+			*call->easy.problem ? call->easy.problem
+					    : curl_easy_strerror(code));
 	call_free(call);
 	handlers->on_end(arg, &result);
 }
@@ -410,7 +287,7 @@ static void on_farewell(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	list_each_safe (node, next, &api->calls) {
-		CURL *easy = container_of(node, struct api_call, node)->easy;
+		CURL *easy = container_of(node, struct api_call, node)->easy.handle;
 
 		curl_easy_pause(easy, CURLPAUSE_RECV);
 		curl_easy_pause(easy, CURLPAUSE_CONT);
@@ -424,7 +301,8 @@ static void on_farewell(evutil_socket_t fd, short what, void *arg)
 /* Since that time; one in the future (of a call begun meanwhile) is not long ago. */
 static bool is_silent(const struct api_call *call, uint64_t since_ms, uint64_t now)
 {
-	return call->silence_s > 0 && since_ms + (uint64_t)call->silence_s * 1000 < now;
+	return call->request.silence_s > 0 &&
+	       since_ms + (uint64_t)call->request.silence_s * 1000 < now;
 }
 
 static struct api_call *find_silent(const struct api *api, uint64_t now)
@@ -599,10 +477,9 @@ struct api_call *api_start(struct api *api, const struct api_request *request,
 	call->api = api;
 	call->handlers = handlers;
 	call->arg = arg;
-	call->path = arena_xprintf("%s", request->path);
-	call->accept = arena_xprintf("%s", request->accept);
-	call->timeout_s = request->timeout_s;
-	call->silence_s = request->silence_s;
+	call->request = *request;
+	call->request.path = arena_xprintf("%s", request->path);
+	call->request.accept = arena_xprintf("%s", request->accept);
 	list_push(&api->queue, &call->node);
 	if (api->try_ms == 0)
 		run(call);

@@ -16,7 +16,7 @@ static const char *variable(const char *name)
 	return value && *value ? value : NULL;
 }
 
-int cluster_is_near(void)
+bool cluster_is_near(void)
 {
 	return variable("KUBERNETES_SERVICE_HOST") && variable("KUBERNETES_SERVICE_PORT");
 }
@@ -25,7 +25,7 @@ char *cluster_of_pod(struct cluster *out)
 {
 	const char *host = variable("KUBERNETES_SERVICE_HOST");
 	const char *port = variable("KUBERNETES_SERVICE_PORT");
-	int is_ipv6 = host && strchr(host, ':') != NULL;
+	bool is_ipv6 = host && strchr(host, ':') != NULL;
 
 	*out = (struct cluster){0};
 	if (!cluster_is_near())

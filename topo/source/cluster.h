@@ -5,6 +5,7 @@
  * from a kubeconfig file outside of one. Files that change while we run (token, CA) are
  * named here, not read.
  */
+#include <stdbool.h>
 #include <stddef.h>
 
 /* PEM, from a file that is read again for each connection, or held here; both NULL when
@@ -20,7 +21,7 @@ struct cluster {
 	struct cluster_pem ca, certificate, key;
 	char *token;
 	char *token_path; /* read again when it is a minute old, and after a 401 */
-	int insecure;     /* insecure-skip-tls-verify */
+	bool insecure;    /* insecure-skip-tls-verify */
 };
 
 /* NULL, or what is missing in one sentence, for free(). Call cluster_fini in any case. */
@@ -32,4 +33,4 @@ char *cluster_of_kubeconfig(struct cluster *out, const char *path);
 void cluster_fini(struct cluster *cluster);
 
 /* Whether the environment is that of a pod with an API server. */
-int cluster_is_near(void);
+bool cluster_is_near(void);

@@ -97,8 +97,9 @@ class Backend:
         self._do(self._unlisten)
 
     def close_idle(self):
-        """Hang up on all connections, go on accepting."""
-        self._do(self._drop_conns)
+        """Hang up on all kept connections, go on accepting: as servers do, not on one
+        that waits for its first request."""
+        self._do(lambda: self._drop_conns(lambda conn: conn.requests > 0))
 
     def restart(self):
         """Listen again, on the same port."""
@@ -122,8 +123,8 @@ class Backend:
             self._selector.unregister(self._listener)
             self._listener.close()
 
-    def _drop_conns(self):
-        for conn in list(self._live.values()):
+    def _drop_conns(self, which=lambda conn: True):
+        for conn in list(filter(which, self._live.values())):
             self._hang_up(conn)
 
     def _drop_all(self):

@@ -72,9 +72,11 @@ class Load:
     make()    gives the next Call
     choose()  gives the address for it, out of those that this caller knows of:
               choose(caller) with caller from 0
-    rate      calls per second of all callers together; None: as fast as answers come"""
+    rate      calls per second of all callers together; None: as fast as answers come
+    keeps     each caller stays where it is, and chooses only for a new connection"""
 
-    def __init__(self, make, choose, n_callers=32, rate=None, host="app.test"):
+    def __init__(self, make, choose, n_callers=32, rate=None, host="app.test",
+                 keeps=False):
         self.failures = []
         self.moments = []           # when each call was done, in order
         self.connections = []       # all that there ever were, of success
@@ -83,6 +85,7 @@ class Load:
         self._n_callers = n_callers
         self._rate = rate
         self._host = host
+        self._keeps = keeps
         self._stopping = False
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
 
@@ -116,7 +119,9 @@ class Load:
         while not self._stopping:
             await asyncio.sleep(max(0, due - time.monotonic()) if period else 0)
             due += period
-            await self._call(self._make(), self._choose(number), own)
+            kept = next((addr for addr, one in own.items() if one.usable), None)
+            addr = self._keeps and kept or self._choose(number)
+            await self._call(self._make(), addr, own)
         for connection in own.values():
             connection.close()
 
