@@ -137,7 +137,8 @@ SCENARIOS = [
     Scenario("keepalive", "keep-alive requests, 1 KiB answers", requests(), CPU,
              once=count_syscalls),
     *(Scenario(f"keepalive-{n}", f"the same, {n} connections",
-               requests(connections=n, warm_up=2), CPU) for n in (512, 5000)),
+               requests(connections=n, warm_up=seconds), CPU)
+      for n, seconds in ((512, 1), (5000, 2))),     # until all are connected
     Scenario("connections", "a new connection for every request", requests("-n"), CPU),
     *(Scenario(f"latency-{rate}", f"{rate} requests a second, open loop", latency(rate),
                LATENCY, [DIRECT, *HTTP]) for rate in (2000, 20000)),
