@@ -70,8 +70,8 @@ def port_of(side):
 
 
 def count_syscalls(app):
-    """{name: times per request}, without what is the machine's doing: how many connections
-    an epoll_wait finds, and whether a kept one is peeked at because it was idle for long."""
+    """{name: times per request}, without what is the machine's doing: how many
+    connections an epoll_wait finds, and the look at a kept one that was idle for long."""
     side = start(app)
     drive(port_of(side), 100)
     with tempfile.NamedTemporaryFile("r") as report:

@@ -69,7 +69,7 @@ http {{
     scgi_temp_path {place.directory}/scgi;
     upstream backend {{
         server 127.0.0.1:{place.backend};
-        keepalive 512;
+        keepalive 6000;
     }}
     server {{
         listen 127.0.0.1:{place.port} backlog=4096;

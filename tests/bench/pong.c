@@ -219,12 +219,11 @@ static void on_server(struct conn *c)
 
 static void on_listener(struct conn *listener)
 {
-	int one = 1;
-	int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK);
-	if (fd < 0)
-		return;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	watch(create_conn(ROLE_SERVER, fd));
+	int one = 1, fd;
+	while ((fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		watch(create_conn(ROLE_SERVER, fd));
+	}
 }
 
 static struct conn *start_backend(void)
@@ -471,8 +470,11 @@ int main(int argc, char **argv)
 	struct conn **clients = calloc((size_t)options.n_clients, sizeof(*clients));
 	if (!clients)
 		die("pong");
-	for (int i = 0; i < options.n_clients; i++)
+	for (int i = 0; i < options.n_clients; i++) {
 		dial(clients[i] = create_conn(ROLE_CLIENT, -1));
+		if (i % 64 == 63) // no more at once than a queue holds
+			turn();
+	}
 
 	next_due = now();
 	for (double end = now() + options.warm_up; now() < end;)

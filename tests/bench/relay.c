@@ -123,12 +123,13 @@ static void watch(int fd, struct end *e)
 		abort();
 }
 
-static void accept_pair(int listener, const struct sockaddr_in *backend)
+// False when nobody waits.
+static bool accept_pair(int listener, const struct sockaddr_in *backend)
 {
 	int one = 1;
 	int down = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
 	if (down < 0)
-		return;
+		return false;
 	int up = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	if (up < 0)
 		abort();
@@ -144,6 +145,7 @@ static void accept_pair(int listener, const struct sockaddr_in *backend)
 	*u = (struct end){.fd = up, .peer = d};
 	watch(down, d);
 	watch(up, u);
+	return true;
 }
 
 static void on_event(struct end *e, uint32_t events)
@@ -179,7 +181,8 @@ int main(int argc, char **argv)
 			if (events[i].data.ptr)
 				on_event(events[i].data.ptr, events[i].events);
 			else
-				accept_pair(listener, &backend);
+				while (accept_pair(listener, &backend))
+					;
 		}
 		free_dead();
 	}

@@ -4,7 +4,7 @@ its numbers; the least of the rounds counts for each, for noise only ever adds."
 
 import json
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Callable
 
 import memory
@@ -69,8 +69,9 @@ def load(peer, settings, program, *options, warm_up=WARM_UP_SECONDS, urgent=Fals
 
 def requests(*options, connections=None, warm_up=WARM_UP_SECONDS):
     def measure(peer, settings):
-        seen = load(peer, settings, "pong", "-c", connections or settings.connections,
-                    *options, warm_up=warm_up)
+        n = connections or settings.connections
+        longer = replace(settings, seconds=max(settings.seconds, n / 1000))
+        seen = load(peer, longer, "pong", "-c", n, *options, warm_up=warm_up)
         return {"cpu_us": seen["cpu_ns"] / 1e3 / seen["requests"],
                 "wall_us": 1e6 * seen["seconds"] / seen["requests"],
                 "reconnects": seen["reconnects"]}
@@ -137,7 +138,8 @@ SCENARIOS = [
     Scenario("keepalive", "keep-alive requests, 1 KiB answers", requests(), CPU,
              once=count_syscalls),
     *(Scenario(f"keepalive-{n}", f"the same, {n} connections",
-               requests(connections=n, warm_up=2), CPU) for n in (512, 5000)),
+               requests(connections=n, warm_up=seconds), CPU)
+      for n, seconds in ((512, 1), (5000, 2))),     # until all are connected
     Scenario("connections", "a new connection for every request", requests("-n"), CPU),
     *(Scenario(f"latency-{rate}", f"{rate} requests a second, open loop", latency(rate),
                LATENCY, [DIRECT, *HTTP]) for rate in (2000, 20000)),

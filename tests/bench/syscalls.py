@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""System calls of a proxy while a load runs, by name. perf counts where it may (root and a
-kernel with tracepoints): it hardly slows the proxy. strace works everywhere, but slows it
-so much that each epoll_wait finds more to do than it would: that row then reads too low."""
+"""System calls of a proxy while a load runs, by name. perf counts where it may (root and
+a kernel with tracepoints): it hardly slows the proxy. strace works everywhere, but slows
+it so much that each epoll_wait finds more to do than it would: that row then reads too
+low."""
 
 import contextlib
 import signal
