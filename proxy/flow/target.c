@@ -418,6 +418,7 @@ static struct target *route_target(struct worker *worker, const struct front *fr
 	char host[TARGET_KEY_MAX];
 	struct topo_name name;
 	uint64_t number;
+	bool may_be;
 	int len;
 
 	if (service)
@@ -429,9 +430,9 @@ static struct target *route_target(struct worker *worker, const struct front *fr
 		front->namespace_, worker->config->cluster_domain);
 	if (!str_to_u64(str_of(front->service_port), &number))
 		number = 0;
-	topo_parse_host(host, (size_t)len, &worker->shared->policy, &name);
+	may_be = topo_parse_host(host, (size_t)len, &worker->shared->policy, &name);
 	return host_target(worker, OUTBOUND, (struct str){host, (size_t)len},
-		(uint16_t)number, &name);
+		(uint16_t)number, may_be ? &name : NULL);
 }
 
 struct target *target_for_front(struct worker *worker, const struct front *front)
