@@ -28,7 +28,7 @@ static void open_call(struct letter *letter, void *owner)
 static void set_timer(struct event *event, uint64_t at_ms)
 {
 	uint64_t now = clock_ms(), ms = at_ms > now ? at_ms - now : 0;
-	struct timeval after = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
+	struct timeval after = clock_timeval(ms);
 
 	event_add(event, &after);
 }

@@ -133,7 +133,7 @@ static void on_store_change(void *arg)
 	struct source *source = arg;
 	uint64_t now = clock_ms();
 	uint64_t ms = source->publish_from_ms > now ? source->publish_from_ms - now : 0;
-	struct timeval after = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
+	struct timeval after = clock_timeval(ms);
 
 	if (!event_pending(source->publishing, EV_TIMEOUT, NULL))
 		event_add(source->publishing, &after);
@@ -315,7 +315,7 @@ bool source_look_for(struct source *source, const char *service)
 	const struct topo_watch *watch;
 	struct topo_name name;
 	uint64_t ms = source->config->discovery_idle_ms;
-	struct timeval idle = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
+	struct timeval idle = clock_timeval(ms);
 
 	if (!source->kubernetes ||
 		!topo_parse_host(service, strcspn(service, ":"), &source->policy, &name))

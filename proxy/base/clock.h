@@ -2,6 +2,7 @@
 #pragma once
 /* Monotonic time; on Linux it is read from the vDSO, without a system call. */
 #include <stdint.h>
+#include <sys/time.h>
 #include <time.h>
 
 static inline uint64_t clock_us(void)
@@ -24,4 +25,10 @@ static inline double clock_wall_s(void)
 static inline uint64_t clock_ms(void)
 {
 	return clock_us() / 1000;
+}
+
+/* A span of time as timers want it. */
+static inline struct timeval clock_timeval(uint64_t ms)
+{
+	return (struct timeval){(time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
 }

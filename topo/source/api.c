@@ -167,7 +167,7 @@ static void try_later(struct api *api)
 		      : api->try_ms * 2 < TRY_MAX_MS ? api->try_ms * 2
 						     : TRY_MAX_MS;
 	ms = api->try_ms + rng_below(&api->rng, api->try_ms);
-	after = (struct timeval){(time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
+	after = clock_timeval(ms);
 	event_add(api->try_timer, &after);
 }
 

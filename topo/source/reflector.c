@@ -326,7 +326,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 static void go_on_after(struct reflector *reflector, enum phase phase, uint64_t ms)
 {
-	struct timeval after = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000) * 1000};
+	struct timeval after = clock_timeval(ms);
 
 	reflector->phase = phase;
 	if (phase == PHASE_LIST)
