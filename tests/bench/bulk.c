@@ -23,6 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "load.h"
+
 #define UNIT      (64UL << 10)
 #define UNIT_TEXT "10000\r\n" // its size as a chunk says it
 #define HEAD_MAX  4096
@@ -71,27 +73,6 @@ static char framed[UNIT + 16], *unit = framed + sizeof(UNIT_TEXT) - 1;
 static char input[256 << 10];
 static int ep;
 static struct conn *dead;
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static struct sockaddr_in loopback(const char *port)
-{
-	struct sockaddr_in at = {.sin_family = AF_INET};
-	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	at.sin_port = htons((uint16_t)atoi(port));
-	return at;
-}
 
 static struct conn *create_conn(int role, int fd)
 {
@@ -366,20 +347,6 @@ static void turn(void)
 		dead = c->next_dead;
 		free(c);
 	}
-}
-
-static unsigned long long cpu_ns(char *const *schedstats)
-{
-	unsigned long long sum = 0, ns;
-	for (; *schedstats; schedstats++) {
-		FILE *f = fopen(*schedstats, "r");
-		if (!f)
-			die(*schedstats);
-		if (fscanf(f, "%llu", &ns) == 1)
-			sum += ns;
-		fclose(f);
-	}
-	return sum;
 }
 
 static size_t whole_units(const char *bytes)

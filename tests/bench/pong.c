@@ -34,6 +34,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "load.h"
+
 #define BODY_BYTES     1024
 #define ID_DIGITS      8
 #define LATENCY_MAX_US 2000000
@@ -74,7 +76,6 @@ static struct {
 	double seconds, warm_up;
 	double rate; // requests a second; 0 is a closed loop
 	char **schedstats;
-	int n_schedstats;
 } options = {.n_clients = 64, .seconds = 3, .warm_up = 0.5};
 
 static struct {
@@ -88,27 +89,6 @@ static struct conn *resting;
 static unsigned latencies[LATENCY_MAX_US + 1]; // how many took so many microseconds
 static struct conn *dead; // servers closed in this turn: later events may still name them
 static char body_rest[BODY_BYTES - ID_DIGITS];
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static struct sockaddr_in loopback(const char *port)
-{
-	struct sockaddr_in at = {.sin_family = AF_INET};
-	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	at.sin_port = htons((uint16_t)atoi(port));
-	return at;
-}
 
 static void watch(struct conn *c)
 {
@@ -375,20 +355,6 @@ static void on_client(struct conn *c, uint32_t events)
 
 // --- the run ---
 
-static unsigned long long cpu_ns(void)
-{
-	unsigned long long sum = 0, ns;
-	for (int i = 0; i < options.n_schedstats; i++) {
-		FILE *f = fopen(options.schedstats[i], "r");
-		if (!f)
-			die(options.schedstats[i]);
-		if (fscanf(f, "%llu", &ns) == 1)
-			sum += ns;
-		fclose(f);
-	}
-	return sum;
-}
-
 static void turn(void)
 {
 	struct epoll_event events[256];
@@ -443,7 +409,6 @@ static void parse_options(int argc, char **argv)
 		}
 	}
 	options.schedstats = argv + optind;
-	options.n_schedstats = argc - optind;
 	if (!options.proxy.sin_port || !options.backend.sin_port) {
 		fprintf(stderr, "usage: pong -p PROXY_PORT -b BACKEND_PORT [options] "
 				"[SCHEDSTAT...]\n");
@@ -479,7 +444,7 @@ int main(int argc, char **argv)
 	next_due = now();
 	for (double end = now() + options.warm_up; now() < end;)
 		turn();
-	unsigned long long cpu = cpu_ns();
+	unsigned long long cpu = cpu_ns(options.schedstats);
 	double begin = now(), end = begin + options.seconds;
 	count.requests = count.reconnects = 0; // errors count from the first byte on
 	memset(latencies, 0, sizeof(latencies));
@@ -487,7 +452,7 @@ int main(int argc, char **argv)
 		clients[i]->n_answers = 0;
 	while (now() < end)
 		turn();
-	cpu = cpu_ns() - cpu;
+	cpu = cpu_ns(options.schedstats) - cpu;
 
 	int n_stuck = 0;
 	for (int i = 0; options.rate == 0 && i < options.n_clients; i++)
