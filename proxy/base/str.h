@@ -42,6 +42,16 @@ static inline char ascii_lower(char c)
 	return (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
 }
 
+/* FNV-1a. */
+static inline uint32_t str_hash(struct str s)
+{
+	uint32_t hash = 2166136261u;
+
+	for (size_t i = 0; i < s.len; i++)
+		hash = (hash ^ (uint8_t)s.ptr[i]) * 16777619u;
+	return hash;
+}
+
 /* Without the spaces and tabs at both ends. */
 static inline struct str str_trim(struct str s)
 {

@@ -8,30 +8,13 @@
  */
 #include "base/str.h"
 #include "flow/discovery.h"
+#include "flow/endpoint.h"
 #include "flow/worker.h"
-#include "topo/balance.h"
 
 #define TARGET_KEY_MAX   512
 #define TARGET_TIERS_MAX 18 /* sixteen topology keys and what may follow them */
 
-struct target;
 struct resolve;
-
-/* One address. It lives while it is in the target's list or a connection refers to it. */
-struct endpoint {
-	struct balance balance;
-	struct target *target;
-	struct list idle; /* struct upstream, most recently used first */
-	union address addr;
-	uint32_t n_refs;              /* connections */
-	uint64_t distrusted_until_ms; /* it closes kept connections without a word */
-	uint8_t proximity;
-	bool gone; /* no longer in the target: its connections are not kept */
-	uint64_t n_requests;
-	uint64_t n_answers; /* responses that have begun */
-	const struct topo_endpoint
-		*topo; /* NULL when it comes from DNS; of target->topo */
-};
 
 enum target_state { TARGET_READY, TARGET_WAIT, TARGET_FAILED };
 
@@ -121,13 +104,3 @@ void targets_follow_topo(struct worker *worker);
 /* Drops what was not used for long. */
 void targets_sweep(struct worker *worker, uint64_t now_ms);
 void targets_destroy(struct worker *worker);
-
-/* A connection that it might have kept open ended; for a minute, or until it refuses a
- * connection, nothing that may not be sent twice goes on a kept one. */
-void endpoint_distrust(struct endpoint *endpoint);
-
-/* A response of it has begun. */
-void endpoint_answered(struct endpoint *endpoint);
-
-void endpoint_hold(struct endpoint *endpoint);
-void endpoint_release(struct endpoint *endpoint);
