@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A feed fills one scope of the store through one reflector. Each service that is held
- * has two, for its slices and its Service; each node whose labels matter has one. What a
- * feed brings is only noted; the turn then decides once for all of it which nodes are
- * needed now, which services are settled, and tells.
+ * Each service that is held has two feeds, for its slices and its Service; each node
+ * whose labels matter has one. What a feed brings is only noted; the turn then decides
+ * once for all of it which nodes are needed now, which services are settled, and tells.
  */
 #include "topo/source/kubernetes.h"
 
@@ -12,16 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cjson/cJSON.h>
 #include <event2/event.h>
 
 #include "base/list.h"
 #include "topo/arena.h"
-#include "topo/json.h"
 #include "topo/needs.h"
-#include "topo/record.h"
 #include "topo/source/api.h"
-#include "topo/source/reflector.h"
+#include "topo/source/feed.h"
 #include "topo/source/token.h"
 #include "topo/store.h"
 
@@ -35,16 +31,6 @@
 
 /* Without credentials they are looked for this often. */
 #define CREDENTIALS_S 5
-
-struct feed {
-	struct kubernetes *kubernetes;
-	struct topo_scope scope;
-	struct reflector *reflector;
-	struct topo_store *fresh; /* the list that is being read */
-	bool synced;              /* a list has been complete once */
-	char *problem;
-	char *told; /* the problem that was reported last */
-};
 
 struct held {
 	struct list node;
@@ -63,15 +49,13 @@ struct node {
 };
 
 struct kubernetes {
-	struct event_base *base;
+	struct feed_ground feeds;
 	char *kubeconfig;
 	char *node_name;
 	const struct topo_policy *policy;
-	struct topo_store *store;
 	const struct kubernetes_handlers *handlers;
 	void *arg;
-	struct api *api; /* NULL: no credentials yet */
-	struct event *turn, *credentials;
+	struct event *credentials;
 	struct list held;
 	size_t n_held;
 	struct node **nodes; /* by name */
@@ -91,163 +75,7 @@ static void set_text(char **to, const char *from)
 
 static void turn_soon(struct kubernetes *kubernetes)
 {
-	event_active(kubernetes->turn, EV_TIMEOUT, 0);
-}
-
-/* --- feeds --- */
-
-static const struct resource {
-	const char *kind;
-	const char *api_version;
-	const char *path;     /* with the namespace */
-	const char *selector; /* with the name */
-	bool metadata_only;
-} resources[] = {
-	[TOPO_SCOPE_SLICES] = {"EndpointSlice", "discovery.k8s.io/v1",
-		"/apis/discovery.k8s.io/v1/namespaces/%s/endpointslices",
-		"labelSelector=kubernetes.io%%2Fservice-name%%3D%s", false},
-	[TOPO_SCOPE_SERVICE] = {"Service", "v1", "/api/v1/namespaces/%s/services",
-		"fieldSelector=metadata.name%%3D%s", false},
-	[TOPO_SCOPE_NODE] = {"Node", "v1", "/api/v1/nodes%s",
-		"fieldSelector=metadata.name%%3D%s", true},
-};
-
-/* Items of a list do not say what they are, and metadata alone says it differently. */
-static void name_kind(const struct feed *feed, cJSON *object)
-{
-	const struct resource *resource = &resources[feed->scope.kind];
-
-	cJSON_DeleteItemFromObjectCaseSensitive(object, "kind");
-	cJSON_DeleteItemFromObjectCaseSensitive(object, "apiVersion");
-	cJSON_AddStringToObject(object, "kind", resource->kind);
-	cJSON_AddStringToObject(object, "apiVersion", resource->api_version);
-}
-
-/* What is not said of an object, or in a wrong way, could make it look like nobody's. */
-static bool says_whose_it_is(const cJSON *object)
-{
-	struct json_fault fault = {0};
-	const cJSON *metadata = json_object(object, "metadata", &fault);
-	const cJSON *labels = json_object(metadata, "labels", &fault);
-	const char *name = json_string(metadata, "name", &fault);
-	bool fine;
-
-	json_string(metadata, "namespace", &fault);
-	json_string(labels, "kubernetes.io/service-name", &fault);
-	fine = !fault.text && name && *name;
-	free(fault.text);
-	return fine;
-}
-
-static bool upsert(const struct feed *feed, struct topo_store *store, cJSON *object)
-{
-	struct topo_report report = {0};
-	bool fine = says_whose_it_is(object);
-
-	name_kind(feed, object);
-	/* What was not asked for is none of ours, whoever sends it. */
-	if (fine && topo_scope_has(&feed->scope, object))
-		fine = topo_store_upsert(store, object, &report) == 0;
-	topo_report_fini(&report);
-	return fine;
-}
-
-static void on_list(void *arg)
-{
-	struct feed *feed = arg;
-
-	topo_store_destroy(feed->fresh);
-	feed->fresh = topo_store_create();
-}
-
-static bool on_item(void *arg, cJSON *object)
-{
-	struct feed *feed = arg;
-
-	return feed->fresh && upsert(feed, feed->fresh, object);
-}
-
-static void on_list_end(void *arg)
-{
-	struct feed *feed = arg;
-
-	topo_store_replace(feed->kubernetes->store, &feed->scope, feed->fresh);
-	feed->fresh = NULL;
-	feed->synced = true;
-	turn_soon(feed->kubernetes);
-}
-
-static bool on_event(void *arg, enum reflector_event event, cJSON *object)
-{
-	struct feed *feed = arg;
-	struct topo_store *store = feed->kubernetes->store;
-	bool fine = true;
-
-	if (event == REFLECTOR_UPSERT) {
-		fine = upsert(feed, store, object);
-	} else {
-		name_kind(feed, object);
-		topo_store_delete(store, &feed->scope, object);
-	}
-	turn_soon(feed->kubernetes);
-	return fine;
-}
-
-static void on_state(void *arg, const char *problem)
-{
-	struct feed *feed = arg;
-
-	set_text(&feed->problem, problem);
-	turn_soon(feed->kubernetes);
-}
-
-/* `relist_s` as the reflector's. Without credentials it starts when they are there. */
-static void feed_start(struct feed *feed, unsigned relist_s)
-{
-	static const struct reflector_handlers handlers = {
-		on_list, on_item, on_list_end, on_event, on_state};
-	const struct resource *resource = &resources[feed->scope.kind];
-	struct kubernetes *kubernetes = feed->kubernetes;
-	char path[512], selector[1024], *namespace_, *name;
-
-	if (!kubernetes->api || feed->reflector)
-		return;
-	namespace_ = api_encode(feed->scope.namespace_);
-	name = api_encode(feed->scope.name);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	snprintf(path, sizeof(path), resource->path, namespace_);
-	snprintf(selector, sizeof(selector), resource->selector, name);
-#pragma GCC diagnostic pop
-	feed->reflector = reflector_start(kubernetes->base, kubernetes->api,
-		&(struct reflector_settings){
-			path, selector, resource->metadata_only, relist_s},
-		&handlers, feed);
-	free(namespace_);
-	free(name);
-}
-
-static void feed_init(struct feed *feed, struct kubernetes *kubernetes,
-	enum topo_scope_kind kind, const char *namespace_, const char *name)
-{
-	*feed = (struct feed){
-		.kubernetes = kubernetes, .scope = {kind, namespace_, name}};
-}
-
-static void feed_fini(struct feed *feed)
-{
-	reflector_cancel(feed->reflector);
-	topo_store_destroy(feed->fresh);
-	topo_store_clear(feed->kubernetes->store, &feed->scope);
-	free(feed->problem);
-	free(feed->told);
-}
-
-/* Whether more will be known for waiting. */
-static bool feed_is_settled(const struct feed *feed)
-{
-	return feed->synced || feed->problem || !feed->reflector ||
-	       kubernetes_problem(feed->kubernetes);
+	event_active(kubernetes->feeds.turn, EV_TIMEOUT, 0);
 }
 
 /* --- nodes --- */
@@ -274,7 +102,7 @@ static struct node *node_create(struct kubernetes *kubernetes, const char *name)
 	struct node *node = arena_xrealloc(NULL, 1, sizeof(*node));
 
 	*node = (struct node){.name = arena_xprintf("%s", name)};
-	feed_init(&node->feed, kubernetes, TOPO_SCOPE_NODE, "", node->name);
+	feed_init(&node->feed, &kubernetes->feeds, TOPO_SCOPE_NODE, "", node->name);
 	return node;
 }
 
@@ -340,7 +168,8 @@ static void follow_nodes(struct kubernetes *kubernetes)
 {
 	const char *own = kubernetes->n_held > 0 ? kubernetes->node_name : NULL;
 	size_t n, n_sorted = kubernetes->n_nodes;
-	const char **names = topo_needed_nodes(kubernetes->store, kubernetes->policy, &n);
+	const char **names =
+		topo_needed_nodes(kubernetes->feeds.store, kubernetes->policy, &n);
 
 	for (size_t i = 0; i < n_sorted; i++)
 		kubernetes->nodes[i]->needed = false;
@@ -382,14 +211,11 @@ static void tell(
 	kubernetes->handlers->on_problem(kubernetes->arg, what, problem);
 }
 
-static void tell_feed(struct feed *feed)
+static void tell_feed(struct kubernetes *kubernetes, struct feed *feed)
 {
-	struct kubernetes *kubernetes = feed->kubernetes;
 	char what[256];
 
-	snprintf(what, sizeof(what), "%s %s%s%s", resources[feed->scope.kind].kind,
-		feed->scope.namespace_, *feed->scope.namespace_ ? "/" : "",
-		feed->scope.name);
+	feed_name(feed, what, sizeof(what));
 	tell(kubernetes, what, &feed->told, feed->problem);
 }
 
@@ -428,15 +254,15 @@ static void follow_held(struct held *held, bool nodes_settled)
 		held->settled || (nodes_settled && feed_is_settled(&held->slices) &&
 					 feed_is_settled(&held->service));
 	topo_store_set_watch(
-		held->kubernetes->store, &(struct topo_watch){
-						 .namespace_ = held->namespace_,
-						 .name = held->name,
-						 .problem = problem_of(held),
-						 .settled = held->settled,
-						 .has_slices = held->slices.synced,
-					 });
-	tell_feed(&held->slices);
-	tell_feed(&held->service);
+		held->kubernetes->feeds.store, &(struct topo_watch){
+						       .namespace_ = held->namespace_,
+						       .name = held->name,
+						       .problem = problem_of(held),
+						       .settled = held->settled,
+						       .has_slices = held->slices.synced,
+					       });
+	tell_feed(held->kubernetes, &held->slices);
+	tell_feed(held->kubernetes, &held->service);
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *arg)
@@ -452,12 +278,12 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 	follow_nodes(kubernetes);
 	nodes_settled = nodes_are_settled(kubernetes);
 	for (size_t i = 0; i < kubernetes->n_nodes; i++)
-		tell_feed(&kubernetes->nodes[i]->feed);
+		tell_feed(kubernetes, &kubernetes->nodes[i]->feed);
 	list_each_safe (node, next, &kubernetes->held)
 		follow_held(container_of(node, struct held, node), nodes_settled);
-	if (topo_store_version(kubernetes->store) == kubernetes->version)
+	if (topo_store_version(kubernetes->feeds.store) == kubernetes->version)
 		return;
-	kubernetes->version = topo_store_version(kubernetes->store);
+	kubernetes->version = topo_store_version(kubernetes->feeds.store);
 	kubernetes->handlers->on_change(kubernetes->arg);
 }
 
@@ -494,10 +320,10 @@ void kubernetes_hold(
 	};
 	list_push(&kubernetes->held, &held->node);
 	kubernetes->n_held++;
-	feed_init(&held->slices, kubernetes, TOPO_SCOPE_SLICES, held->namespace_,
+	feed_init(&held->slices, &kubernetes->feeds, TOPO_SCOPE_SLICES, held->namespace_,
 		held->name);
-	feed_init(&held->service, kubernetes, TOPO_SCOPE_SERVICE, held->namespace_,
-		held->name);
+	feed_init(&held->service, &kubernetes->feeds, TOPO_SCOPE_SERVICE,
+		held->namespace_, held->name);
 	turn_soon(kubernetes);
 }
 
@@ -507,7 +333,8 @@ static void held_destroy(struct held *held)
 	held->kubernetes->n_held--;
 	feed_fini(&held->slices);
 	feed_fini(&held->service);
-	topo_store_drop_watch(held->kubernetes->store, held->namespace_, held->name);
+	topo_store_drop_watch(
+		held->kubernetes->feeds.store, held->namespace_, held->name);
 	free(held->namespace_);
 	free(held->name);
 	free(held);
@@ -553,7 +380,8 @@ static void on_credentials(evutil_socket_t fd, short what, void *arg)
 	}
 	if (!kubernetes->node_name && cluster.token_path)
 		kubernetes->node_name = token_node_name(cluster.token_path);
-	kubernetes->api = api_create(kubernetes->base, &cluster, on_outage, kubernetes);
+	kubernetes->feeds.api =
+		api_create(kubernetes->feeds.base, &cluster, on_outage, kubernetes);
 }
 
 struct kubernetes *kubernetes_create(struct event_base *base,
@@ -563,9 +391,8 @@ struct kubernetes *kubernetes_create(struct event_base *base,
 	struct kubernetes *kubernetes = arena_xrealloc(NULL, 1, sizeof(*kubernetes));
 
 	*kubernetes = (struct kubernetes){
-		.base = base,
+		.feeds = {.base = base, .store = store},
 		.policy = settings->policy,
-		.store = store,
 		.handlers = handlers,
 		.arg = arg,
 	};
@@ -573,9 +400,9 @@ struct kubernetes *kubernetes_create(struct event_base *base,
 	if (settings->node_name && *settings->node_name)
 		set_text(&kubernetes->node_name, settings->node_name);
 	list_init(&kubernetes->held);
-	kubernetes->turn = event_new(base, -1, 0, on_turn, kubernetes);
+	kubernetes->feeds.turn = event_new(base, -1, 0, on_turn, kubernetes);
 	kubernetes->credentials = event_new(base, -1, 0, on_credentials, kubernetes);
-	if (!kubernetes->turn || !kubernetes->credentials)
+	if (!kubernetes->feeds.turn || !kubernetes->credentials)
 		abort();
 	on_credentials(-1, 0, kubernetes);
 	return kubernetes;
@@ -590,8 +417,8 @@ void kubernetes_destroy(struct kubernetes *kubernetes)
 	for (size_t i = 0; i < kubernetes->n_nodes; i++)
 		node_destroy(kubernetes->nodes[i]);
 	free(kubernetes->nodes);
-	api_destroy(kubernetes->api);
-	event_free(kubernetes->turn);
+	api_destroy(kubernetes->feeds.api);
+	event_free(kubernetes->feeds.turn);
 	event_free(kubernetes->credentials);
 	free(kubernetes->kubeconfig);
 	free(kubernetes->node_name);
@@ -602,12 +429,13 @@ void kubernetes_destroy(struct kubernetes *kubernetes)
 
 const char *kubernetes_problem(const struct kubernetes *kubernetes)
 {
-	return kubernetes->api ? api_outage(kubernetes->api) : kubernetes->problem;
+	return kubernetes->feeds.api ? api_outage(kubernetes->feeds.api)
+				     : kubernetes->problem;
 }
 
 uint64_t kubernetes_n_requests(const struct kubernetes *kubernetes)
 {
-	return kubernetes->api ? api_n_requests(kubernetes->api) : 0;
+	return kubernetes->feeds.api ? api_n_requests(kubernetes->feeds.api) : 0;
 }
 
 const char *kubernetes_node_name(const struct kubernetes *kubernetes)
