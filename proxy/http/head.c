@@ -104,6 +104,21 @@ static unsigned n_plain(const uint8_t *bytes)
 	return found ? (unsigned)__builtin_ctzll(found) / 8 : 8;
 }
 
+/* From i on, the first byte that no line has inside: its end, or what may not be there.
+ */
+static size_t skip_text(const uint8_t *bytes, size_t i, size_t len)
+{
+	for (unsigned n = 8; n == 8 && i + 8 <= len; i += n)
+		n = n_plain(bytes + i);
+	for (; i < len; i++) {
+		uint8_t klass = byte_class[bytes[i]];
+
+		if (klass < TEXT || klass == CR || klass == LF)
+			break;
+	}
+	return i;
+}
+
 static bool is_version(struct str s)
 {
 	return s.len == 8 && memcmp(s.ptr, "HTTP/", 5) == 0 && s.ptr[5] >= '0' &&
@@ -182,8 +197,7 @@ static enum head_result scan_bytes(
 	enum head_result result;
 
 	for (; i < buf.len; i++) {
-		uint8_t c = bytes[i];
-		uint8_t klass = byte_class[c];
+		uint8_t klass = byte_class[bytes[i]];
 
 		switch (state) {
 		case AT_START:
@@ -201,19 +215,10 @@ static enum head_result scan_bytes(
 			break;
 		case FIRST_LINE:
 		case VALUE:
-			for (unsigned n = 8; n == 8 && i + 8 <= buf.len; i += n)
-				n = n_plain(bytes + i);
+			i = skip_text(bytes, i, buf.len);
 			if (i == buf.len)
 				goto more;
-			c = bytes[i];
-			klass = byte_class[c];
-			while (klass >= TEXT && klass != CR && klass != LF) {
-				if (++i == buf.len)
-					goto more;
-				c = bytes[i];
-				klass = byte_class[c];
-			}
-			if (klass != CR)
+			if (bytes[i] != '\r')
 				goto bad;
 			state = state == VALUE ? VALUE_CR : FIRST_CR;
 			break;
@@ -239,13 +244,11 @@ static enum head_result scan_bytes(
 				goto bad;
 			break;
 		case NAME:
-			while (klass == TOKEN) {
-				if (++i == buf.len)
-					goto more;
-				c = bytes[i];
-				klass = byte_class[c];
-			}
-			if (klass != COLON)
+			while (i < buf.len && byte_class[bytes[i]] == TOKEN)
+				i++;
+			if (i == buf.len)
+				goto more;
+			if (bytes[i] != ':')
 				goto bad;
 			state = VALUE;
 			break;
