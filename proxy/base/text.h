@@ -20,6 +20,20 @@ static inline void text_add(struct text *text, struct str s)
 	text->len += s.len;
 }
 
+/*
+ * A line with the CRLF that stands behind it. Lines that stand together are copied
+ * together: the last run of them waits in *run, which the caller adds in the end.
+ */
+static inline void text_add_line(struct text *text, struct str *run, struct str line)
+{
+	if (run->ptr + run->len == line.ptr) {
+		run->len += line.len + 2;
+		return;
+	}
+	text_add(text, *run);
+	*run = (struct str){line.ptr, line.len + 2};
+}
+
 static inline void text_add_u64(struct text *text, uint64_t value)
 {
 	char digits[20];

@@ -179,12 +179,17 @@ static void add_line(struct text *out, struct str name, struct str value)
 	text_add(out, STR("\r\n"));
 }
 
-/* Method, target in origin form (RFC 9112 section 3.2.1), and always our own version. */
-static void emit_request_line(struct text *out, const struct intent *intent)
+/*
+ * Method, target in origin form (RFC 9112 section 3.2.1), and always our own version.
+ * Where that is as it came the line is the first of those that go on as they are.
+ */
+static struct str emit_request_line(struct text *out, const struct intent *intent)
 {
 	const struct head *head = intent->head;
 	bool is_absolute = intent->form == TARGET_ABSOLUTE;
 
+	if (intent->form == TARGET_ORIGIN && head->minor == 1)
+		return (struct str){head->first_line.ptr, head->first_line.len + 2};
 	text_add(out, head->method);
 	text_add(out, STR(" "));
 	if (is_absolute && intent->origin.len == 0 &&
@@ -194,6 +199,7 @@ static void emit_request_line(struct text *out, const struct intent *intent)
 		text_add(out, STR("/"));
 	text_add(out, intent->origin);
 	text_add(out, STR(" HTTP/1.1\r\n"));
+	return STR("");
 }
 
 /*
@@ -240,6 +246,7 @@ static void emit_appended(
 	text_add(out, field->value);
 	text_add(out, field->value.len > 0 ? STR(", ") : STR(""));
 	text_add(out, (struct str){ip, address_print_ip(peer, ip, sizeof(ip))});
+	text_add(out, STR("\r\n"));
 }
 
 static bool is_forwarded(const struct exchange *exchange, const struct intent *intent,
@@ -264,20 +271,23 @@ static void emit_head(
 {
 	const struct head *head = intent->head;
 	bool is_inbound = exchange->direction == INBOUND;
+	struct str run = emit_request_line(out, intent);
 
-	emit_request_line(out, intent);
 	emit_host(out, exchange, intent);
 	for (size_t i = 0; i < head->n_fields; i++) {
 		const struct field *field = &head->fields[i];
 
 		if (!is_forwarded(exchange, intent, field))
 			continue;
-		if (is_inbound && field == head->last[FIELD_X_FORWARDED_FOR])
+		if (is_inbound && field == head->last[FIELD_X_FORWARDED_FOR]) {
+			text_add(out, run);
+			run = STR("");
 			emit_appended(out, field, &exchange->client->peer);
-		else
-			text_add(out, field->line);
-		text_add(out, STR("\r\n"));
+		} else {
+			text_add_line(out, &run, field->line);
+		}
 	}
+	text_add(out, run);
 	if (is_inbound)
 		emit_forwarded(out, exchange, intent);
 	if (exchange->wants_upgrade)

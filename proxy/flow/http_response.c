@@ -103,39 +103,51 @@ static bool is_forwarded(const struct exchange *exchange, const struct head *hea
 	}
 }
 
-static void emit_connection(
-	struct text *out, struct exchange *exchange, const struct head *head)
+static struct str connection_line(
+	const struct exchange *exchange, const struct head *head)
 {
 	if (head->status == 101)
-		text_add(out, STR("Connection: Upgrade\r\n"));
-	else if (head->status < 200)
-		return;
-	else if (!exchange->persist)
-		text_add(out, head->status == 426 ? STR("Connection: upgrade, close\r\n")
-						  : STR("Connection: close\r\n"));
-	else if (head->status == 426)
-		text_add(out, STR("Connection: upgrade\r\n"));
-	else if (exchange->client_is_1_0)
-		text_add(out, STR("Connection: keep-alive\r\n"));
+		return STR("Connection: Upgrade\r\n");
+	if (head->status < 200)
+		return STR("");
+	if (!exchange->persist)
+		return head->status == 426 ? STR("Connection: upgrade, close\r\n")
+					   : STR("Connection: close\r\n");
+	if (head->status == 426)
+		return STR("Connection: upgrade\r\n");
+	return exchange->client_is_1_0 ? STR("Connection: keep-alive\r\n") : STR("");
 }
 
-static void emit_head(
-	struct text *out, struct exchange *exchange, const struct head *head)
+/* Ours where it differs; else the line is the first of those that go on as they are. */
+static struct str emit_status_line(struct text *out, const struct head *head)
 {
+	if (head->minor == 1 && head->reason.len > 0)
+		return (struct str){head->first_line.ptr, head->first_line.len + 2};
 	text_add(out, STR("HTTP/1.1 "));
 	text_add_u64(out, head->status);
 	text_add(out, head->reason.len > 0 ? head->reason : STR(" "));
 	text_add(out, STR("\r\n"));
-	for (size_t i = 0; i < head->n_fields; i++) {
-		const struct field *field = &head->fields[i];
+	return STR("");
+}
 
-		if (!is_forwarded(exchange, head, field))
-			continue;
-		text_add(out, field->line);
-		text_add(out, STR("\r\n"));
-	}
-	emit_connection(out, exchange, head);
-	text_add(out, STR("\r\n"));
+/* A head of which all goes on as it is stays where it is, before its body. */
+static struct str emit_head(struct exchange *exchange, const struct head *head)
+{
+	struct worker *worker = exchange->worker;
+	struct text out = {.ptr = worker->emit, .cap = worker->emit_bytes};
+	struct str run = emit_status_line(&out, head);
+	struct str connection = connection_line(exchange, head);
+	const char *empty_line = head->base + head->len - 2;
+
+	for (size_t i = 0; i < head->n_fields; i++)
+		if (is_forwarded(exchange, head, &head->fields[i]))
+			text_add_line(&out, &run, head->fields[i].line);
+	if (out.len == 0 && connection.len == 0 && run.ptr + run.len == empty_line)
+		return (struct str){run.ptr, run.len + 2};
+	text_add(&out, run);
+	text_add(&out, connection);
+	text_add(&out, STR("\r\n"));
+	return (struct str){out.ptr, out.len};
 }
 
 /* A body that must not be may come all the same, into the next response. */
@@ -180,22 +192,17 @@ static struct str method_of(const struct exchange *exchange)
 						    : STR("");
 }
 
-static struct text emit_buffer(struct worker *worker)
-{
-	return (struct text){.ptr = worker->emit, .cap = worker->emit_bytes};
-}
-
 /* A response that is not final (RFC 9110 section 15.2): passed on, unless the client is
  * too old for it. False when the exchange has ended. */
 static bool forward_informational(struct exchange *exchange, const struct head *head)
 {
-	struct text out = emit_buffer(exchange->worker);
+	struct str out;
 	struct iovec iov;
 
 	if (exchange->client_is_1_0)
 		return true;
-	emit_head(&out, exchange, head);
-	iov = (struct iovec){out.ptr, out.len};
+	out = emit_head(exchange, head);
+	iov = (struct iovec){(char *)out.ptr, out.len};
 	if (stream_write(&exchange->client->stream, &iov, 1) != 0) {
 		client_lost(exchange);
 		return false;
@@ -205,14 +212,14 @@ static bool forward_informational(struct exchange *exchange, const struct head *
 
 static void switch_protocols(struct exchange *exchange, struct str rest)
 {
-	struct text out = emit_buffer(exchange->worker);
 	struct iovec iov[2];
+	struct str out;
 
 	exchange->head_sent = true;
 	exchange->status = exchange->worker->head.status;
 	exchange->persist = true; /* no Connection: close in the head of a tunnel */
-	emit_head(&out, exchange, &exchange->worker->head);
-	iov[0] = (struct iovec){out.ptr, out.len};
+	out = emit_head(exchange, &exchange->worker->head);
+	iov[0] = (struct iovec){(char *)out.ptr, out.len};
 	iov[1] = (struct iovec){(char *)rest.ptr, rest.len};
 	if (stream_write(&exchange->client->stream, iov, 2) != 0) {
 		client_lost(exchange);
@@ -268,8 +275,8 @@ static bool body_went(
 	return !exchange->ended;
 }
 
-/* Body bytes, behind a head where out is not empty. False when the exchange has ended. */
-static bool forward_body(struct exchange *exchange, struct text *out, struct str bytes)
+/* Body bytes, behind a head if there is one. False when the exchange has ended. */
+static bool forward_body(struct exchange *exchange, struct str head, struct str bytes)
 {
 	struct iovec iov[CHUNK_RUNS + 1];
 	enum body_result result;
@@ -277,13 +284,17 @@ static bool forward_body(struct exchange *exchange, struct text *out, struct str
 	int n_iov = 0;
 	bool written;
 
-	if (out)
-		iov[n_iov++] = (struct iovec){out->ptr, out->len};
+	if (head.len > 0)
+		iov[n_iov++] = (struct iovec){(char *)head.ptr, head.len};
 	if (exchange->dechunk) {
 		written = write_dechunked(exchange, iov, n_iov, bytes, &used, &result);
 	} else {
 		result = body_skim(&exchange->response_body, bytes, &used);
-		if (result != BODY_BAD && used > 0)
+		if (result == BODY_BAD)
+			used = 0;
+		if (n_iov > 0 && head.ptr + head.len == bytes.ptr)
+			iov[0].iov_len += used;
+		else if (used > 0)
 			iov[n_iov++] = (struct iovec){(char *)bytes.ptr, used};
 		written = n_iov == 0 ||
 			  stream_write(&exchange->client->stream, iov, n_iov) == 0;
@@ -292,7 +303,7 @@ static bool forward_body(struct exchange *exchange, struct text *out, struct str
 		client_lost(exchange);
 		return false;
 	}
-	return body_went(exchange, result, used + (out ? out->len : 0), bytes.len - used);
+	return body_went(exchange, result, used + head.len, bytes.len - used);
 }
 
 /* What came with the head may show that the framing is broken before anything is sent. */
@@ -308,7 +319,6 @@ static bool final_head(struct exchange *exchange, struct str rest)
 {
 	struct worker *worker = exchange->worker;
 	struct head *head = &worker->head;
-	struct text out = emit_buffer(worker);
 
 	if (goes_elsewhere(exchange, head))
 		return false;
@@ -333,8 +343,7 @@ static bool final_head(struct exchange *exchange, struct str rest)
 	}
 	decide_persistence(exchange, head);
 	exchange->head_sent = true;
-	emit_head(&out, exchange, head);
-	return forward_body(exchange, &out, rest);
+	return forward_body(exchange, emit_head(exchange, head), rest);
 }
 
 static bool answer_bad_head(struct exchange *exchange, enum head_result result)
@@ -445,7 +454,7 @@ static bool pump_once(struct exchange *exchange)
 
 	exchange->response_began = true;
 	if (exchange->head_sent)
-		return forward_body(exchange, NULL, bytes);
+		return forward_body(exchange, STR(""), bytes);
 	return read_heads(exchange, bytes);
 }
 
