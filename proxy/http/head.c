@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The byte check is a state machine with one state per place in a line. It takes nothing
- * but CRLF as a line end, no control characters, no folding, and tokens only as field
- * names; so a head that passes has the same lines for every reader (RFC 9112 sections 2.2
- * and 5, request smuggling in section 11.2). Only then llhttp sees the bytes, all at
- * once, if there is anything in them that readers could differ about.
+ * The byte check goes line by line. It takes nothing but CRLF as a line end, no control
+ * characters, no folding, and tokens only as field names; so a head that passes has the
+ * same lines for every reader (RFC 9112 sections 2.2 and 5, request smuggling in section
+ * 11.2). Only then llhttp sees the bytes, all at once, if there is anything in them that
+ * readers could differ about.
  */
 #include "http/head.h"
 
@@ -15,77 +15,47 @@
 #define HEAD_BLANK_LINES_MAX 4
 
 enum scan_state {
-	AT_START, /* before the first line: empty lines are skipped, RFC 9112 section 2.2
-		   */
-	START_CR, /* CR of such an empty line */
-	FIRST_LINE,
-	FIRST_CR,
-	LINE_START, /* a field or the empty line that ends the head */
-	NAME,
+	FIRST_LINE, /* or an empty one before it, which is skipped: RFC 9112 section 2.2
+		     */
+	NAME,       /* of a field, or the empty line that ends the head */
 	VALUE,
-	VALUE_CR,
-	END_CR,
 };
 
-enum byte_class { CTL, TEXT, TOKEN, COLON, CR, LF, BLANK };
-
-/* One row per sixteen bytes. */
-#define C CTL
-#define X TEXT
-#define T TOKEN
-#define L COLON
-#define R CR
-#define N LF
-#define _ BLANK
+/* tchar of RFC 9110 section 5.6.2; a row for sixteen bytes, none above ASCII. */
+#define T true
+#define _ false
 /* clang-format off */
-static const uint8_t byte_class[256] = {
-	C, C, C, C, C, C, C, C, C, _, N, C, C, R, C, C,
-	C, C, C, C, C, C, C, C, C, C, C, C, C, C, C, C,
-	_, T, X, T, T, T, T, T, X, X, T, T, X, T, T, X,
-	T, T, T, T, T, T, T, T, T, T, L, X, X, X, X, X,
-	X, T, T, T, T, T, T, T, T, T, T, T, T, T, T, T,
-	T, T, T, T, T, T, T, T, T, T, T, X, X, X, T, T,
+static const bool is_token[256] = {
+	_, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _,
+	_, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _,
+	_, T, _, T, T, T, T, T, _, _, T, T, _, T, T, _,
+	T, T, T, T, T, T, T, T, T, T, _, _, _, _, _, _,
+	_, T, T, T, T, T, T, T, T, T, T, T, T, T, T, T,
+	T, T, T, T, T, T, T, T, T, T, T, _, _, _, T, T,
 	T, T, T, T, T, T, T, T, T, T, T, T, T, T, T, T,
-	T, T, T, T, T, T, T, T, T, T, T, X, T, X, T, C,
-	X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
-	X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
-	X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
-	X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
-	X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
-	X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
-	X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
-	X, X, X, X, X, X, X, X, X, X, X, X, X, X, X, X,
+	T, T, T, T, T, T, T, T, T, T, T, _, T, _, T, _,
 };
 /* clang-format on */
-#undef C
-#undef X
 #undef T
-#undef L
-#undef R
-#undef N
 #undef _
 
-static const char *scan_problem(uint8_t state, uint8_t c)
+static bool is_blank(uint8_t c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static const char *scan_problem(uint8_t state, bool begins, uint8_t c)
 {
 	if (c == 0)
 		return "a NUL byte in the head";
-	switch (state) {
-	case START_CR:
-	case FIRST_CR:
-	case VALUE_CR:
-	case END_CR:
-		return "a bare CR in the head";
-	case LINE_START:
-		return byte_class[c] == BLANK ? "a folded header line (obs-fold)"
-					      : "a header line that begins with no name";
-	case NAME:
-		return byte_class[c] == BLANK
-			       ? "white space before a header's colon"
-			       : "a character that no header name may have";
-	default:
+	if (state != NAME)
 		return c == '\n' ? "a line that ends with LF alone"
 				 : "a control character in the head";
-	}
+	if (begins)
+		return is_blank(c) ? "a folded header line (obs-fold)"
+				   : "a header line that begins with no name";
+	return is_blank(c) ? "white space before a header's colon"
+			   : "a character that no header name may have";
 }
 
 /*
@@ -102,21 +72,6 @@ static unsigned n_plain(const uint8_t *bytes)
 	del = word ^ (ones * 0x7f);
 	found = (((word - ones * ' ') & ~word) | ((del - ones) & ~del)) & highs;
 	return found ? (unsigned)__builtin_ctzll(found) / 8 : 8;
-}
-
-/* From i on, the first byte that no line has inside: its end, or what may not be there.
- */
-static size_t skip_text(const uint8_t *bytes, size_t i, size_t len)
-{
-	for (unsigned n = 8; n == 8 && i + 8 <= len; i += n)
-		n = n_plain(bytes + i);
-	for (; i < len; i++) {
-		uint8_t klass = byte_class[bytes[i]];
-
-		if (klass < TEXT || klass == CR || klass == LF)
-			break;
-	}
-	return i;
 }
 
 static bool is_version(struct str s)
@@ -139,7 +94,7 @@ static enum head_result split_request_line(struct head *head, struct str line)
 	head->method = (struct str){line.ptr, (size_t)(space - line.ptr)};
 	head->target = (struct str){space + 1, (size_t)(second - space) - 1};
 	for (size_t i = 0; i < head->method.len; i++)
-		if (byte_class[(uint8_t)head->method.ptr[i]] != TOKEN)
+		if (!is_token[(uint8_t)head->method.ptr[i]])
 			return HEAD_BAD;
 	if (second[6] != '1' || second[8] > '1')
 		return second[6] == '0' ? HEAD_BAD : HEAD_VERSION;
@@ -171,14 +126,11 @@ static enum head_result split_status_line(struct head *head, struct str line)
  * send the rest of a head.
  */
 static enum head_result split_first_line(
-	struct head *head, enum head_kind kind, const char *line)
+	struct head *head, enum head_kind kind, struct str line)
 {
-	while (*line == '\r')
-		line += 2;
-	head->first_line.ptr = line;
-	head->first_line.len = (size_t)((const char *)rawmemchr(line, '\r') - line);
-	return kind == HEAD_REQUEST ? split_request_line(head, head->first_line)
-				    : split_status_line(head, head->first_line);
+	head->first_line = line;
+	return kind == HEAD_REQUEST ? split_request_line(head, line)
+				    : split_status_line(head, line);
 }
 
 /* The same for what does not even send a line: a response begins with HTTP. */
@@ -190,87 +142,6 @@ static bool begins_like_http(enum head_kind kind, struct str buf)
 		name.len = buf.len;
 	return kind == HEAD_REQUEST || *buf.ptr == '\r' ||
 	       memcmp(buf.ptr, name.ptr, name.len) == 0;
-}
-
-/* One step per byte; the two long runs, names and values, are inner loops. */
-static enum head_result scan_bytes(
-	struct head *head, struct head_scan *scan, enum head_kind kind, struct str buf)
-{
-	const uint8_t *bytes = (const uint8_t *)buf.ptr;
-	size_t i = scan->pos;
-	uint8_t state = scan->state;
-	enum head_result result;
-
-	for (; i < buf.len; i++) {
-		uint8_t klass = byte_class[bytes[i]];
-
-		switch (state) {
-		case AT_START:
-			if (klass == CR && scan->n_blank++ < HEAD_BLANK_LINES_MAX)
-				state = START_CR;
-			else if (klass == TOKEN)
-				state = FIRST_LINE;
-			else
-				goto bad;
-			break;
-		case START_CR:
-			if (klass != LF)
-				goto bad;
-			state = AT_START;
-			break;
-		case FIRST_LINE:
-		case VALUE:
-			i = skip_text(bytes, i, buf.len);
-			if (i == buf.len)
-				goto more;
-			if (bytes[i] != '\r')
-				goto bad;
-			state = state == VALUE ? VALUE_CR : FIRST_CR;
-			break;
-		case FIRST_CR:
-			if (klass != LF)
-				goto bad;
-			result = split_first_line(head, kind, buf.ptr);
-			if (result != HEAD_DONE)
-				return result;
-			state = LINE_START;
-			break;
-		case VALUE_CR:
-			if (klass != LF)
-				goto bad;
-			state = LINE_START;
-			break;
-		case LINE_START:
-			if (klass == CR)
-				state = END_CR;
-			else if (klass == TOKEN)
-				state = NAME;
-			else
-				goto bad;
-			break;
-		case NAME:
-			while (i < buf.len && byte_class[bytes[i]] == TOKEN)
-				i++;
-			if (i == buf.len)
-				goto more;
-			if (bytes[i] != ':')
-				goto bad;
-			state = VALUE;
-			break;
-		case END_CR:
-			if (klass != LF)
-				goto bad;
-			head->len = i + 1;
-			return HEAD_DONE;
-		}
-	}
-more:
-	scan->pos = (uint32_t)i;
-	scan->state = state;
-	return HEAD_MORE;
-bad:
-	head->problem = scan_problem(state, bytes[i]);
-	return HEAD_BAD;
 }
 
 /* Known names by length; the few of one length are compared in turn. */
@@ -316,28 +187,113 @@ static const bool field_is_hop[FIELD_IDS] = {
 #undef OURS
 };
 
-/* Cuts the checked lines into fields. False when there are too many. */
-static bool split_fields(struct head *head, const char *line)
+/* A checked line. False when there are too many. */
+static bool add_field(struct head *head, struct str line, size_t name_len)
 {
-	const char *end = head->base + head->len - 2; /* the empty line */
+	struct field *field = &head->fields[head->n_fields];
 
-	while (line < end) {
-		struct field *field = &head->fields[head->n_fields];
-		const char *stop = memchr(line, '\r', (size_t)(end - line));
-		const char *colon = memchr(line, ':', (size_t)(stop - line));
-
-		if (head->n_fields == HEAD_FIELDS_MAX)
-			return false;
-		field->line = (struct str){line, (size_t)(stop - line)};
-		field->name = (struct str){line, (size_t)(colon - line)};
-		field->value =
-			str_trim((struct str){colon + 1, (size_t)(stop - colon) - 1});
-		field->id = field_identify(field->name);
-		field->drop = field_is_hop[field->id];
-		head->n_fields++;
-		line = stop + 2;
-	}
+	if (head->n_fields == HEAD_FIELDS_MAX)
+		return false;
+	field->line = line;
+	field->name = (struct str){line.ptr, name_len};
+	field->value =
+		str_trim((struct str){line.ptr + name_len + 1, line.len - name_len - 1});
+	field->id = field_identify(field->name);
+	field->drop = field_is_hop[field->id];
+	head->n_fields++;
+	if (field->id == FIELD_OTHER)
+		return true;
+	if (head->n_of[field->id] < UINT8_MAX)
+		head->n_of[field->id]++;
+	head->last[field->id] = field;
 	return true;
+}
+
+/* From i to the next byte that no line may have within it. */
+static size_t skip_text(const uint8_t *bytes, size_t i, size_t len)
+{
+	for (unsigned n = 8; n == 8 && i + 8 <= len; i += n)
+		n = n_plain(bytes + i);
+	while (i < len && ((bytes[i] >= ' ' && bytes[i] != 0x7f) || bytes[i] == '\t'))
+		i++;
+	return i;
+}
+
+static size_t skip_token(const uint8_t *bytes, size_t i, size_t len)
+{
+	while (i < len && is_token[bytes[i]])
+		i++;
+	return i;
+}
+
+/* To the end of the line, which is whole with HEAD_DONE: scan->pos is at its CR. */
+static enum head_result scan_line(
+	struct head_scan *scan, const uint8_t *bytes, size_t len, const char **problem)
+{
+	size_t i = scan->pos;
+
+	if (scan->state == NAME) {
+		i = skip_token(bytes, i, len);
+		if (i < len && bytes[i] == ':' && i > scan->line) {
+			scan->colon = (uint32_t)i;
+			scan->state = VALUE;
+		} else if (i < len && (bytes[i] != '\r' || i > scan->line)) {
+			goto bad;
+		}
+	} else if (i < len && i == scan->line && bytes[i] != '\r' &&
+		   !is_token[bytes[i]]) {
+		goto bad;
+	}
+	if (scan->state != NAME)
+		i = skip_text(bytes, i, len);
+	scan->pos = (uint32_t)i;
+	if (i == len || (bytes[i] == '\r' && i + 1 == len))
+		return HEAD_MORE;
+	if (bytes[i] == '\r' && bytes[i + 1] == '\n')
+		return HEAD_DONE;
+	if (bytes[i] == '\r' && bytes[i + 1] != '\0') {
+		*problem = "a bare CR in the head";
+		return HEAD_BAD;
+	}
+	i += bytes[i] == '\r';
+bad:
+	*problem = scan_problem(scan->state, i == scan->line, bytes[i]);
+	return HEAD_BAD;
+}
+
+/* The byte check, line by line, and each field is cut. */
+static enum head_result scan_lines(
+	struct head *head, struct head_scan *scan, enum head_kind kind, struct str buf)
+{
+	enum head_result result;
+
+	for (;;) {
+		struct str line;
+
+		result = scan_line(
+			scan, (const uint8_t *)buf.ptr, buf.len, &head->problem);
+		if (result != HEAD_DONE)
+			return result;
+		line = (struct str){buf.ptr + scan->line, scan->pos - scan->line};
+		if (scan->state == NAME) {
+			head->len = scan->pos + 2;
+			return HEAD_DONE;
+		}
+		if (scan->state == VALUE) {
+			if (!add_field(head, line, scan->colon - scan->line))
+				return HEAD_LARGE;
+			scan->state = NAME;
+		} else if (line.len > 0) {
+			result = split_first_line(head, kind, line);
+			if (result != HEAD_DONE)
+				return result;
+			scan->state = NAME;
+		} else if (scan->n_blank++ == HEAD_BLANK_LINES_MAX) {
+			head->problem = "too many empty lines before the head";
+			return HEAD_BAD;
+		}
+		scan->line = scan->pos += 2;
+	}
 }
 
 /* The head is all we asked for; the body is ours (framing.h). */
@@ -349,13 +305,12 @@ static int on_headers_complete(llhttp_t *parser)
 
 static const llhttp_settings_t settings = {.on_headers_complete = on_headers_complete};
 
-static bool is_ascii(struct str s)
+static bool is_visible_ascii(struct str s)
 {
-	uint8_t all = 0;
-
 	for (size_t i = 0; i < s.len; i++)
-		all |= (uint8_t)s.ptr[i];
-	return all < 0x80;
+		if ((uint8_t)s.ptr[i] <= ' ' || (uint8_t)s.ptr[i] >= 0x7f)
+			return false;
+	return true;
 }
 
 /*
@@ -380,7 +335,7 @@ static bool is_plain(const struct head *head, enum head_kind kind)
 		return false;
 	return kind == HEAD_RESPONSE ||
 	       (head->target.len > 0 && *head->target.ptr == '/' &&
-		       is_ascii(head->target));
+		       is_visible_ascii(head->target));
 }
 
 /*
@@ -455,20 +410,11 @@ static bool read_connection(struct head *head, struct str list, int *n_options)
 	return true;
 }
 
-static bool read_fields(struct head *head)
+static bool read_connections(struct head *head)
 {
 	int n_options = 0;
 
-	for (size_t i = 0; i < head->n_fields; i++) {
-		struct field *f = &head->fields[i];
-
-		if (f->id == FIELD_OTHER)
-			continue;
-		if (head->n_of[f->id] < UINT8_MAX)
-			head->n_of[f->id]++;
-		head->last[f->id] = f;
-	}
-	for (size_t i = 0; head->n_of[FIELD_CONNECTION] && i < head->n_fields; i++)
+	for (size_t i = 0; i < head->n_fields; i++)
 		if (head->fields[i].id == FIELD_CONNECTION &&
 			!read_connection(head, head->fields[i].value, &n_options))
 			return false;
@@ -484,7 +430,7 @@ static void head_reset(struct head *head, const char *base)
 enum head_result head_parse(struct head *head, struct head_scan *scan,
 	enum head_kind kind, struct str buf, size_t max_bytes)
 {
-	const char *fields;
+	bool goes_on = scan->pos > 0;
 	enum head_result result;
 
 	head_reset(head, buf.ptr);
@@ -496,17 +442,17 @@ enum head_result head_parse(struct head *head, struct head_scan *scan,
 		head->problem = "a malformed status line";
 		return HEAD_BAD;
 	}
-	if (scan->state >= LINE_START) /* the buffer may be another by now */
-		(void)split_first_line(head, kind, buf.ptr);
-	result = scan_bytes(head, scan, kind, buf);
-	if (result == HEAD_MORE && buf.len == max_bytes)
-		return HEAD_LARGE;
+	result = scan_lines(head, scan, kind, buf);
+	if (result == HEAD_MORE)
+		return buf.len == max_bytes ? HEAD_LARGE : HEAD_MORE;
+	if (goes_on) { /* the lines before were cut out of another buffer */
+		head_reset(head, buf.ptr);
+		*scan = (struct head_scan){0};
+		result = scan_lines(head, scan, kind, buf);
+	}
 	if (result != HEAD_DONE)
 		return result;
-	fields = head->first_line.ptr + head->first_line.len + 2;
-	if (!split_fields(head, fields))
-		return HEAD_LARGE;
-	if (!read_fields(head)) {
+	if (head->n_of[FIELD_CONNECTION] && !read_connections(head)) {
 		head->problem = "too many Connection options";
 		return HEAD_BAD;
 	}

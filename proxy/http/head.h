@@ -4,7 +4,8 @@
  * One request or response head, parsed in place: every view points into the bytes that
  * were given. Two locks stand one behind the other: a strict check of each byte (head.c),
  * which closes what llhttp 8.1 is lenient about (bare CR, bare LF, obs-fold, spaces
- * before the colon), then llhttp. What the head says about its body is in framing.h.
+ * before the colon), then llhttp for every head that is not of the plainest kind. What
+ * the head says about its body is in framing.h.
  */
 #include "base/str.h"
 
@@ -38,7 +39,9 @@ enum head_result {
 
 /* How far the byte check has come in a head that arrives in pieces. Zero it to begin. */
 struct head_scan {
-	uint32_t pos;
+	uint32_t line;  /* where the line begins that is not complete yet */
+	uint32_t pos;   /* all before it has been checked */
+	uint32_t colon; /* behind the name, when state is past it */
 	uint8_t state;
 	uint8_t n_blank; /* empty lines before the first line */
 };
