@@ -87,6 +87,8 @@ static inline bool str_to_u64(struct str s, uint64_t *out)
 {
 	uint64_t value = 0;
 
+	while (s.len > 19 && *s.ptr == '0')
+		s = (struct str){s.ptr + 1, s.len - 1};
 	if (s.len == 0 || s.len > 19)
 		return false;
 	for (size_t i = 0; i < s.len; i++) {

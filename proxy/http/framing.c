@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Chunked coding is followed by a machine that takes exactly the grammar of RFC 9112
- * section 7.1: no white space around the size, CRLF alone as line end, extensions and
- * trailers of printable text and bounded length. Content is skipped by count.
+ * section 7.1: white space around the size only before an extension, CRLF alone as line
+ * end, extensions and trailers of printable text and bounded length. Content is skipped
+ * by count.
  */
 #include "http/framing.h"
 
@@ -95,7 +96,8 @@ enum framing_result framing_of_response(struct head *head, struct str request_me
 }
 
 enum chunk_state {
-	SIZE, /* at least one digit */
+	SIZE,       /* at least one digit */
+	SIZE_BLANK, /* behind the size, where only an extension may follow */
 	EXTENSION_START,
 	EXTENSION,
 	EXTENSION_QUOTED,
@@ -129,6 +131,24 @@ static bool is_token(uint8_t c)
 	return c > ' ' && c < 0x7f && !strchr("\"(),/:;<=>?@[\\]{}", c);
 }
 
+static bool is_blank(uint8_t c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static const char *on_size_end(struct body *body, uint8_t c)
+{
+	if (c == ';')
+		body->state = EXTENSION_START;
+	else if (c == '\r' && body->state == SIZE)
+		body->state = SIZE_LF;
+	else if (is_blank(c) && ++body->line_bytes <= CHUNK_LINE_MAX)
+		body->state = SIZE_BLANK;
+	else
+		return "a malformed chunk size";
+	return NULL;
+}
+
 static const char *on_size(struct body *body, uint8_t c)
 {
 	int digit = hex_digit(c);
@@ -141,10 +161,7 @@ static const char *on_size(struct body *body, uint8_t c)
 	}
 	if (body->n_digits == 0)
 		return "a chunk size that is no hexadecimal number";
-	if (c != '\r' && c != ';')
-		return "a malformed chunk size";
-	body->state = c == '\r' ? SIZE_LF : EXTENSION_START;
-	return NULL;
+	return on_size_end(body, c);
 }
 
 /* A name at least, and quotes that are closed (RFC 9112 section 7.1.1). */
@@ -159,9 +176,8 @@ static const char *on_extension(struct body *body, uint8_t c)
 	if (body->state == EXTENSION_START) {
 		if (is_token(c))
 			body->state = EXTENSION;
-		return is_token(c) || c == ' ' || c == '\t'
-			       ? NULL
-			       : "a chunk extension without a name";
+		return is_token(c) || is_blank(c) ? NULL
+						  : "a chunk extension without a name";
 	}
 	if (!is_text(c))
 		return "a control character in a chunk extension";
@@ -228,6 +244,8 @@ static const char *on_framing_byte(struct body *body, uint8_t c)
 	switch (body->state) {
 	case SIZE:
 		return on_size(body, c);
+	case SIZE_BLANK:
+		return on_size_end(body, c);
 	case EXTENSION_START:
 	case EXTENSION:
 	case EXTENSION_QUOTED:

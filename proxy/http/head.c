@@ -12,7 +12,7 @@
 
 #include <llhttp/llhttp.h>
 
-#define HEAD_BLANK_LINES_MAX 4
+#define HEAD_BLANK_LINES_MAX 16
 
 enum scan_state {
 	FIRST_LINE, /* or an empty one before it, which is skipped: RFC 9112 section 2.2
@@ -96,7 +96,7 @@ static enum head_result split_request_line(struct head *head, struct str line)
 	for (size_t i = 0; i < head->method.len; i++)
 		if (!is_token[(uint8_t)head->method.ptr[i]])
 			return HEAD_BAD;
-	if (second[6] != '1' || second[8] > '1')
+	if (second[6] != '1')
 		return second[6] == '0' ? HEAD_BAD : HEAD_VERSION;
 	head->minor = (uint8_t)(second[8] - '0');
 	return HEAD_DONE;
@@ -338,20 +338,37 @@ static bool is_plain(const struct head *head, enum head_kind kind)
 		       is_visible_ascii(head->target));
 }
 
+/* The digit of HTTP/1.x: at the end of a request line, near the start of a status line.
+ */
+static const char *minor_version(const struct head *head, enum head_kind kind)
+{
+	const struct str *line = &head->first_line;
+
+	return line->ptr + (kind == HEAD_REQUEST ? line->len : sizeof("HTTP/1.x") - 1) -
+	       1;
+}
+
 /*
  * The second lock. llhttp knows a list of methods, while any token is one (RFC 9110
  * section 9.1): it is shown POST in place of all but CONNECT, whose target has a form of
- * its own.
+ * its own. And it knows no HTTP/1.2, which is to be taken for 1.1 (section 2.5).
  */
-static llhttp_errno_t show_llhttp(struct head *head, llhttp_t *parser, const char *rest)
+static llhttp_errno_t show_llhttp(
+	struct head *head, enum head_kind kind, llhttp_t *parser, const char *rest)
 {
-	const char *end = head->base + head->len;
+	const char *end = head->base + head->len, *minor = minor_version(head, kind);
 	llhttp_errno_t err = HPE_OK;
 
-	if (parser->type == HTTP_REQUEST && str_is(head->method, STR("CONNECT")))
+	if (kind == HEAD_REQUEST && str_is(head->method, STR("CONNECT")))
 		err = llhttp_execute(parser, "CONNECT", 7);
-	else if (parser->type == HTTP_REQUEST)
+	else if (kind == HEAD_REQUEST)
 		err = llhttp_execute(parser, "POST", 4);
+	if (err == HPE_OK && *minor > '1') {
+		err = llhttp_execute(parser, rest, (size_t)(minor - rest));
+		if (err == HPE_OK)
+			err = llhttp_execute(parser, "1", 1);
+		rest = minor + 1;
+	}
 	return err == HPE_OK ? llhttp_execute(parser, rest, (size_t)(end - rest)) : err;
 }
 
@@ -363,7 +380,7 @@ static __attribute__((cold)) enum head_result run_llhttp(
 
 	llhttp_init(
 		&parser, kind == HEAD_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE, &settings);
-	err = show_llhttp(head, &parser, line + head->method.len);
+	err = show_llhttp(head, kind, &parser, line + head->method.len);
 	if (err == HPE_PAUSED)
 		return HEAD_DONE;
 	head->problem = err == HPE_INVALID_URL            ? "a malformed request target"

@@ -34,7 +34,7 @@ enum head_result {
 	HEAD_MORE,    /* not complete yet: come again with more bytes */
 	HEAD_BAD,     /* head->problem says why */
 	HEAD_LARGE,   /* longer than allowed, or too many fields */
-	HEAD_VERSION, /* well formed, of a version that is not HTTP/1.0 or 1.1 */
+	HEAD_VERSION, /* well formed, of a version that is not HTTP/1 */
 };
 
 /* How far the byte check has come in a head that arrives in pieces. Zero it to begin. */
@@ -57,7 +57,7 @@ struct head {
 	uint16_t status; /* responses */
 	struct str
 		reason; /* the rest of the status line behind the code, with its space */
-	uint8_t minor;  /* HTTP/1.minor */
+	uint8_t minor;  /* HTTP/1.minor; above 1 means 1 (RFC 9110 section 2.5) */
 
 	/* What Connection says. */
 	bool says_close, says_keep_alive, says_upgrade;

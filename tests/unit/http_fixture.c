@@ -135,6 +135,13 @@ static bool takes_crlf(struct str *rest)
 	return true;
 }
 
+static bool takes_digit(struct str *rest, uint8_t value)
+{
+	char digit = (char)('0' + value);
+
+	return takes(rest, (struct str){&digit, 1});
+}
+
 bool head_is_whole(const struct head *head, enum head_kind kind)
 {
 	struct str rest = {head->base, head->len};
@@ -145,14 +152,14 @@ bool head_is_whole(const struct head *head, enum head_kind kind)
 	if (kind == HEAD_REQUEST) {
 		same = takes(&rest, head->method) && takes(&rest, STR(" ")) &&
 		       takes(&rest, head->target) && takes(&rest, STR(" HTTP/1.")) &&
-		       takes(&rest, head->minor ? STR("1") : STR("0"));
+		       takes_digit(&rest, head->minor);
 	} else {
 		char code[8];
 
 		snprintf(code, sizeof(code), "%03u", head->status);
-		same = takes(&rest, STR("HTTP/1.")) &&
-		       takes(&rest, head->minor ? STR("1 ") : STR("0 ")) &&
-		       takes(&rest, str_of(code)) && takes(&rest, head->reason);
+		same = takes(&rest, STR("HTTP/1.")) && takes_digit(&rest, head->minor) &&
+		       takes(&rest, STR(" ")) && takes(&rest, str_of(code)) &&
+		       takes(&rest, head->reason);
 	}
 	same = same && takes_crlf(&rest);
 	for (size_t i = 0; i < head->n_fields; i++) {

@@ -51,6 +51,7 @@ static const struct {
 	       "y\r\n\r\n"),
 		"", 0},
 	{BYTES("0\r\nX: y\r\n\r\n"), "", 0},
+	{BYTES("5 ;a\r\nhello\r\n0\t \t;a\r\n\r\n"), "hello", 0},
 	{BYTES("0\r\nX:\r\nY: \t\xff:\t\r\n\r\nZ"), "", 1},
 	{BYTES("000000000000001\r\na\r\n0000000000000000\r\n\r\n"), "a", 0},
 };
@@ -104,6 +105,10 @@ static const struct {
 	{"a space behind the size", BYTES("5 \r\nhello\r\n0\r\n\r\n"), false,
 		"malformed chunk size"},
 	{"a tab behind the size", BYTES("5\t\r\nhello\r\n0\r\n\r\n"), false,
+		"malformed chunk size"},
+	{"a digit behind a space", BYTES("5 5;a\r\nhello\r\n0\r\n\r\n"), false,
+		"malformed chunk size"},
+	{"LF behind a space", BYTES("5 \nhello\r\n0\r\n\r\n"), false,
 		"malformed chunk size"},
 	{"two sizes", BYTES("5 5\r\nhello\r\n0\r\n\r\n"), false, "malformed chunk size"},
 	{"an underscore", BYTES("1_0\r\nhello\r\n0\r\n\r\n"), false,

@@ -11,10 +11,11 @@
 #include "http_fixture.h"
 #include "llhttp_alone.h"
 
-#define MAX  65536
-#define GET  "GET / HTTP/1.1\r\n"
-#define HOST "Host: a\r\n"
-#define OK   "HTTP/1.1 200 OK\r\n"
+#define MAX     65536
+#define GET     "GET / HTTP/1.1\r\n"
+#define BLANK_4 "\r\n\r\n\r\n\r\n"
+#define HOST    "Host: a\r\n"
+#define OK      "HTTP/1.1 200 OK\r\n"
 
 #define LLHTTP_TAKES true
 #define BOTH_REFUSE  false
@@ -219,11 +220,15 @@ static const struct {
 	{"nothing", BYTES(""), HEAD_MORE},
 	{"a part", BYTES(GET HOST "\r"), HEAD_MORE},
 	{"an empty line first", BYTES("\r\n" GET HOST "\r\n"), HEAD_DONE},
-	{"four empty lines first", BYTES("\r\n\r\n\r\n\r\n" GET "\r\n"), HEAD_DONE},
-	{"five empty lines first", BYTES("\r\n\r\n\r\n\r\n\r\n" GET "\r\n"), HEAD_BAD},
+	{"16 empty lines first", BYTES(BLANK_4 BLANK_4 BLANK_4 BLANK_4 GET "\r\n"),
+		HEAD_DONE},
+	{"17 empty lines first", BYTES(BLANK_4 BLANK_4 BLANK_4 BLANK_4 "\r\n" GET "\r\n"),
+		HEAD_BAD},
 	{"no fields", BYTES(GET "\r\n"), HEAD_DONE},
 	{"HTTP/1.0", BYTES("GET / HTTP/1.0\r\n\r\n"), HEAD_DONE},
-	{"HTTP/1.2", BYTES("GET / HTTP/1.2\r\n" HOST "\r\n"), HEAD_VERSION},
+	{"HTTP/1.2", BYTES("GET / HTTP/1.2\r\n" HOST "\r\n"), HEAD_DONE},
+	{"HTTP/1.9 of CONNECT", BYTES("CONNECT a:1 HTTP/1.9\r\n" HOST "\r\n"), HEAD_DONE},
+	{"HTTP/1.:", BYTES("GET / HTTP/1.:\r\n" HOST "\r\n"), HEAD_BAD},
 	{"HTTP/2.0", BYTES("GET / HTTP/2.0\r\n" HOST "\r\n"), HEAD_VERSION},
 	{"preface of HTTP/2", BYTES("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), HEAD_VERSION},
 	{"a method nobody knows", BYTES("M-1.x_~!#$%&'*+^`| / HTTP/1.1\r\n" HOST "\r\n"),
