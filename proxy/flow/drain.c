@@ -26,11 +26,6 @@ void drain_add_status(struct worker *worker, struct drain_status *status)
 
 		if (client_direction(client) != OUTBOUND)
 			continue;
-		/* A tunnel whose application end has closed is nobody's loss. */
-		if (client->state == CLIENT_TUNNEL && client->stream.at_eof) {
-			status->outbound_in_flight--;
-			status->outbound_open--;
-		}
 		/* A response that waits here to be read is not over. */
 		if (!client->exchange && stream_is_blocked(&client->stream))
 			status->outbound_in_flight++;

@@ -14,6 +14,7 @@ import pytest
 
 from harness.dialogue import OK
 from harness.kernel import own_address
+from harness.kube import EndpointsFile, endpoint, service, slice_of
 from harness.message import read_response, text
 from harness.peer import can_connect, connect, readable, wait_until
 from harness.sidecar import fields_of, stopped
@@ -354,6 +355,37 @@ def test_without_inbound(nigh, server):
     assert not side.is_gone()
     conn.send(OK)
     assert read_response(busy).status == 200
+    assert side.wait() == 0, side.log
+
+
+@pytest.mark.parametrize("way", ["connect", "route"])
+@pytest.mark.parametrize("inbound", [True, False])
+def test_half_closed_call_is_waited_for(inbound, way, nigh, server, tmp_path):
+    """Who has sent its FIN may wait for the answer all the same."""
+    app, other = server(), server()
+    file = EndpointsFile(tmp_path, service("db", (("sql", 5432),)),
+                         slice_of("db", other.port, endpoint(other.host), port_name="sql"))
+    settings = {"OUTBOUND": "127.0.0.1:0", "ROUTES": "127.0.0.1:0=db.shop:5432/tcp",
+                "ENDPOINTS": file.setting, "DRAIN_TIMEOUT": "60s"}
+    side = nigh.inbound(app, **settings) if inbound else nigh.outbound(**settings)
+    client = side.client("outbound" if way == "connect" else "route")
+    if way == "connect":
+        client.send(text(f"CONNECT {other.addr} HTTP/1.1", f"Host: {other.addr}"))
+        assert read_response(client, "CONNECT").status == 200
+    client.send(b"question")
+    client.fin()
+    conn = other.accept()
+    conn.expect(b"question")
+    conn.expect_fin()
+    side.signal(signal.SIGTERM)
+    app.stop_listening()
+    side.wait_event("drain", phase="drained")
+    time.sleep(1.3)                     # longer than what counts as quiet
+    assert not side.is_gone()
+    conn.send(b"answer")
+    client.expect(b"answer")
+    conn.close()
+    client.expect_fin()
     assert side.wait() == 0, side.log
 
 
