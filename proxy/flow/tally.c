@@ -108,7 +108,9 @@ void tally_count_request(struct tally *tally, uint64_t now_ms)
 	tally->seconds[second % TALLY_BUDGET_SECONDS].n_requests++;
 }
 
-uint64_t tally_retries_left(struct tally *tally, unsigned percent, uint64_t now_ms)
+/* How many of them fit in a share of the budget. */
+static uint64_t retries_left(
+	struct tally *tally, unsigned percent, uint64_t now_ms, unsigned divisor)
 {
 	uint64_t second = now_ms / 1000, n_requests = 0, n_retries = 0, n_allowed;
 
@@ -118,14 +120,20 @@ uint64_t tally_retries_left(struct tally *tally, unsigned percent, uint64_t now_
 		n_requests += tally->seconds[i].n_requests;
 		n_retries += tally->seconds[i].n_retries;
 	}
-	n_allowed = n_requests * percent / 100 +
-		    FREE_RETRIES_PER_SECOND * TALLY_BUDGET_SECONDS;
+	n_allowed = (n_requests * percent / 100 +
+			    FREE_RETRIES_PER_SECOND * TALLY_BUDGET_SECONDS) /
+		    divisor;
 	return n_allowed > n_retries ? n_allowed - n_retries : 0;
+}
+
+uint64_t tally_retries_to_spare(struct tally *tally, unsigned percent, uint64_t now_ms)
+{
+	return retries_left(tally, percent, now_ms, 2);
 }
 
 bool tally_take_retry(struct tally *tally, unsigned percent, uint64_t now_ms)
 {
-	if (tally_retries_left(tally, percent, now_ms) == 0)
+	if (retries_left(tally, percent, now_ms, 1) == 0)
 		return false;
 	tally->seconds[now_ms / 1000 % TALLY_BUDGET_SECONDS].n_retries++;
 	return true;

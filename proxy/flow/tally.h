@@ -53,8 +53,11 @@ void tally_count(struct tally *tally, uint16_t code, uint64_t duration_us);
 /* One request that the budget is a percentage of. */
 void tally_count_request(struct tally *tally, uint64_t now_ms);
 
-/* How many more retries fit now. */
-uint64_t tally_retries_left(struct tally *tally, unsigned percent, uint64_t now_ms);
+/*
+ * How many more retries may be risked now on tries that are likely to fail: half of the
+ * budget is kept for those that have no choice.
+ */
+uint64_t tally_retries_to_spare(struct tally *tally, unsigned percent, uint64_t now_ms);
 
 /*
  * Whether one more retry fits: at most `percent` of the requests of the last ten seconds

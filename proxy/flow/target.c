@@ -230,7 +230,7 @@ bool target_affords_failure(const struct target *target)
 	const struct worker *worker = target->worker;
 	const struct gauges *gauges = &worker->gauges;
 
-	return tally_retries_left(
+	return tally_retries_to_spare(
 		       target->tally, worker->config->retry_budget, clock_ms()) >
 	       gauges->in_flight[target->direction] -
 		       gauges->tunnels[target->direction][DOWNSTREAM];

@@ -89,8 +89,8 @@ enum target_state target_prepare(struct target *target);
 struct endpoint *target_pick(
 	struct target *target, const struct balance_excluded *excluded);
 
-/* Whether a try that is likely to fail may be made: the retry budget has enough for it
- * and for all other requests that are under way. */
+/* Whether a try that is likely to fail may be made: half of the retry budget has enough
+ * for it and for all other requests that are under way. */
 bool target_affords_failure(const struct target *target);
 
 /* Whether target_pick would find another one. */

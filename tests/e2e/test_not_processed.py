@@ -53,6 +53,29 @@ def test_is_counted(nigh, server, tmp_path):
     side.wait_total("nigh_retries_total", 1, reason="not_processed")
 
 
+def test_what_is_risked_leaves_enough_for_need(nigh, backend, tmp_path):
+    """Who always says so, but is near, is asked again and again. When others come that are
+    as near and refuse connections, no request fails for want of a retry."""
+    near, far = backend(respond=lambda head, body: BUSY), backend()
+    dead = [closed_port() for _ in range(4)]
+    objects = [service("orders"), node("node-a"), node("node-b"),
+               slice_of("orders", near.port, endpoint(node="node-a")),
+               slice_of("orders", far.port, endpoint(node="node-b"))]
+    file = EndpointsFile(tmp_path, *objects)
+    side = nigh.outbound(ENDPOINTS=file.setting, NODE_NAME="node-a", NAMESPACE="shop")
+    client = side.client("outbound")
+
+    def statuses(count):
+        for _ in range(count):
+            client.send(post(""))
+            yield read_response(client).status
+    assert set(statuses(100)) == {200}
+    file.rename(*objects, *(slice_of("orders", sock.getsockname()[1], endpoint(node="node-a"))
+                            for sock in dead))
+    side.wait_event("endpoints_updated", endpoints="6")
+    assert set(statuses(100)) == {200}
+
+
 def test_nowhere_else(nigh, server, tmp_path):
     """The answer goes to the application, which has no use for the header."""
     app = server()

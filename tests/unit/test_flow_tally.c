@@ -45,6 +45,22 @@ Test(flow_tally, budget)
 	}
 }
 
+/* What is risked comes out of one half; what is needed may use all. */
+Test(flow_tally, to_spare)
+{
+	struct tally tally = {0};
+
+	for (int i = 0; i < 100; i++)
+		tally_count_request(&tally, 50000);
+	cr_expect(tally_retries_to_spare(&tally, 20, 50000) == (FREE + 20) / 2);
+	for (int i = 0; i < (FREE + 20) / 2; i++)
+		cr_assert(tally_take_retry(&tally, 20, 50000));
+	cr_expect(tally_retries_to_spare(&tally, 20, 50000) == 0);
+	cr_expect(take_all(&tally, 20, 50000) == (FREE + 20) / 2);
+	cr_expect(tally_retries_to_spare(&tally, 20, 50000) == 0);
+	cr_expect(tally_retries_to_spare(&tally, 20, 60000) == FREE / 2);
+}
+
 /* The window moves second by second, and may be skipped as a whole. */
 Test(flow_tally, budget_slides)
 {
