@@ -4,7 +4,7 @@
 FROM debian:12-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
 	gcc libc6-dev meson ninja-build pkg-config libevent-dev libcjson-dev \
-	libcurl4-openssl-dev libssl-dev libyaml-dev node-llhttp libcriterion-dev \
+	libcurl4-openssl-dev libssl-dev libyaml-dev libseccomp-dev node-llhttp libcriterion-dev \
 	python3 python3-pytest python3-yaml
 COPY . /src
 WORKDIR /src

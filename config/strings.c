@@ -153,6 +153,10 @@ const struct option_type type_ACCESS_LOG = {
 	.choices = (const char *const[]){"off", "errors", "on", NULL},
 };
 
+const struct option_type type_SWITCH = {
+	.choices = (const char *const[]){"off", "on", NULL},
+};
+
 const struct option_type type_LOG_FORMAT = {
 	.choices = (const char *const[]){"text", "json", NULL},
 };

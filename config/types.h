@@ -34,6 +34,8 @@ enum config_log_level {
 
 enum config_log_format { CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
 
+enum config_switch { CONFIG_OFF, CONFIG_ON };
+
 enum config_access_log { CONFIG_ACCESS_OFF, CONFIG_ACCESS_ERRORS, CONFIG_ACCESS_ON };
 
 /*
@@ -138,6 +140,7 @@ struct string_list {
 #define C_TYPE_PATH          char *
 #define C_TYPE_ROUTES        struct route_list
 #define C_TYPE_SERVICES      struct service_list
+#define C_TYPE_SWITCH        enum config_switch
 #define C_TYPE_TOPOLOGY_KEYS struct string_list
 #define C_TYPE_UINT          unsigned
 #define C_TYPE_WORKERS       unsigned

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/log.h"
+#include "confine.h"
 #include "drain.h"
 #include "fronts.h"
 #include "source.h"
@@ -38,6 +39,12 @@ struct app {
 	uint64_t started_ms;
 	double started_at;
 };
+
+static int start_rights(struct app *app)
+{
+	(void)app;
+	return confine_rights();
+}
 
 static int start_loop(struct app *app)
 {
@@ -285,6 +292,21 @@ static void stop_signals(struct app *app)
 	}
 }
 
+/* Last: what the others need for their start is not in the table. */
+static int start_confinement(struct app *app)
+{
+	bool wanted = app->config->seccomp == CONFIG_ON;
+	int err = wanted ? confine_calls() : -EOPNOTSUPP;
+
+	app->shared.is_confined = err == 0;
+	if (err == 0)
+		log_at(LOG_INFO, NULL, "seccomp", "state=%s", "on");
+	else if (err == -EOPNOTSUPP)
+		log_at(LOG_WARN, NULL, "seccomp", "state=%s why=%s", "off",
+			wanted ? "not allowed here" : "NIGH_SECCOMP=off");
+	return err == -EOPNOTSUPP ? 0 : err;
+}
+
 /* Started from first to last, stopped from last to first; a stop function accepts what
  * was never started. */
 static const struct part {
@@ -292,6 +314,7 @@ static const struct part {
 	int (*start)(struct app *app);
 	void (*stop)(struct app *app);
 } parts[] = {
+	{"rights", start_rights, NULL},
 	{"loop", start_loop, stop_loop},
 	{"signals", start_signals, stop_signals}, /* acted on when the loop turns */
 	{"limits", start_limits, NULL},
@@ -301,6 +324,7 @@ static const struct part {
 	{"drain", start_drain, stop_drain},
 	{"threads", start_threads, stop_threads},
 	{"admin", start_admin, stop_admin},
+	{"confinement", start_confinement, NULL},
 };
 
 #define N_PARTS (sizeof(parts) / sizeof(*parts))

@@ -262,6 +262,11 @@ static void write_drain_state(const struct page *page, const char *name)
 	fprintf(page->out, "%s %d\n", name, page->host->drain_phase(page->host->arg));
 }
 
+static void write_seccomp(const struct page *page, const char *name)
+{
+	fprintf(page->out, "%s %d\n", name, page->host->shared->is_confined);
+}
+
 static void write_build(const struct page *page, const char *name)
 {
 	fprintf(page->out, "%s{version=\"%s\"} 1\n", name, NIGH_VERSION);
@@ -377,6 +382,8 @@ static const struct family {
 	{"nigh_drain_state", "gauge", "0 serving, 1 delay, 2 finishing, 3 drained.",
 		write_drain_state},
 	{"nigh_workers", "gauge", "Event loops.", write_workers},
+	{"nigh_seccomp", "gauge", "1 where the kernel refuses unknown system calls.",
+		write_seccomp},
 	{"nigh_build_info", "gauge", "The version that runs.", write_build},
 	{"process_cpu_seconds_total", "counter", "User and system CPU time.", write_cpu},
 	{"process_resident_memory_bytes", "gauge", "Resident memory.", write_resident},

@@ -82,7 +82,8 @@ struct shared {
 	atomic_uint n_downstream;          /* open, against NIGH_MAX_CONNECTIONS */
 	atomic_ulong flow_ids;
 	unsigned max_downstream;
-	bool draining; /* the main thread's: a drain has begun */
+	bool draining;    /* the main thread's: a drain has begun */
+	bool is_confined; /* the main thread's: the kernel refuses unknown calls */
 };
 
 /* A listener of one worker. */
