@@ -64,6 +64,7 @@ void exchange_begin_tcp(struct client *client)
 static void detach(struct exchange *exchange, bool keep_upstream)
 {
 	struct upstream *upstream = exchange->upstream;
+	bool broke_off = exchange->sent && !exchange->request_body.done;
 
 	exchange->upstream = NULL;
 	exchange->sent = exchange->response_began = exchange->upload_broken = false;
@@ -81,8 +82,8 @@ static void detach(struct exchange *exchange, bool keep_upstream)
 		return;
 	if (keep_upstream)
 		upstream_keep(upstream, exchange->response_keep_ms);
-	else
-		upstream_drop(upstream, false);
+	else /* Many who read chunks take an end for that of the trailers. */
+		upstream_drop(upstream, broke_off);
 }
 
 static void attach(struct exchange *exchange, struct endpoint *endpoint)

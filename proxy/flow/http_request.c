@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "base/text.h"
+#include "flow/emit.h"
 #include "http/authority.h"
 
 #define PUMP_ROUNDS 4
@@ -284,7 +284,7 @@ static void emit_head(
 			run = STR("");
 			emit_appended(out, field, &exchange->client->peer);
 		} else {
-			text_add_line(out, &run, field->line);
+			emit_field(out, &run, field);
 		}
 	}
 	text_add(out, run);

@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-#include "base/text.h"
+#include "flow/emit.h"
 
 #define PUMP_ROUNDS 4
 #define CHUNK_RUNS  64
@@ -141,7 +141,7 @@ static struct str emit_head(struct exchange *exchange, const struct head *head)
 
 	for (size_t i = 0; i < head->n_fields; i++)
 		if (is_forwarded(exchange, head, &head->fields[i]))
-			text_add_line(&out, &run, head->fields[i].line);
+			emit_field(&out, &run, &head->fields[i]);
 	if (out.len == 0 && connection.len == 0 && run.ptr + run.len == empty_line)
 		return (struct str){run.ptr, run.len + 2};
 	text_add(&out, run);

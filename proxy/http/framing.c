@@ -263,8 +263,8 @@ static const char *on_framing_byte(struct body *body, uint8_t c)
 		body->n_digits = 0;
 		return c == '\n' ? NULL : "a chunk that does not end with CRLF";
 	case END_LF:
-		body->done = true;
-		return c == '\n' ? NULL : "a chunked body that does not end with CRLF";
+		body->done = c == '\n';
+		return body->done ? NULL : "a chunked body that does not end with CRLF";
 	default:
 		break;
 	}

@@ -125,6 +125,12 @@ both("client ends in a chunk",
 both("client ends before the last chunk",
      send(post(CHUNKED, body="5\r\nhello\r\n")), app_head(post(CHUNKED)), client_fin(),
      lambda stage: check_not_complete(stage.conn))
+both("client ends within the trailers",
+     send(post(CHUNKED, body="5\r\nhello\r\n0\r\n")), app_head(post(CHUNKED)), client_fin(),
+     lambda stage: check_not_complete(stage.conn))
+both("broken end of the last chunk",
+     send(post(CHUNKED, body="5\r\nhello\r\n0\r\n\r")), app_head(post(CHUNKED)), send(b"\r\n"),
+     get_local(400), lambda stage: check_not_complete(stage.conn))
 both("application half-closes after its response",
      send(GET), app(GET), reply(HELLO), reply_fin(), get(HELLO), app_fin(), kept())
 both("application resets before its response",
@@ -136,8 +142,10 @@ both("application cuts a chunked response",
 
 
 def check_not_complete(peer):
-    """An upload that broke off must not look finished."""
+    """An upload that broke off must not look finished, not even to those who take an end
+    for the end of the trailers."""
     assert b"0\r\n\r\n" not in peer.read_to_end()
+    assert peer.end == "RST"
 
 
 # --- up to the end of the connection ---

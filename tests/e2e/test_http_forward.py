@@ -234,3 +234,19 @@ def test_bytes_exact(side, nigh, server):
     response = b"HTTP/1.1 200 OK\r\n" + fields + b"Content-Length: 2\r\n\r\nok"
     stage.conn.send(response)
     stage.client.expect(response)
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("written", [b"\tchunked", b"chunked", b"   Chunked", b" chunked ",
+                                     b" chunked\t"])
+def test_framing_is_written_plainly(written, side, nigh, server):
+    """nginx takes a tab, and http.client a blank behind it, for a part of the coding."""
+    stage = open_stage(side, nigh, server())
+    plain = b"\r\ntransfer-encoding: " + written.strip() + b"\r\n"
+    stage.client.send(b"POST /x HTTP/1.1\r\nHost: " + stage.host + b"\r\ntransfer-encoding:" +
+                      written + b"\r\n\r\n0\r\n\r\n")
+    stage.conn = stage.app.next_peer()
+    assert plain in stage.conn.read_until(b"\r\n\r\n")
+    stage.conn.expect(b"0\r\n\r\n")
+    stage.conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: \t2\r\n\r\nok")
+    stage.client.expect(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")

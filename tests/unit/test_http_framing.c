@@ -75,6 +75,16 @@ Test(http_framing, good_chunked)
 	}
 }
 
+/* Whoever asks later must not take the body for complete. */
+Test(http_framing, bad_end_is_no_end)
+{
+	struct body body = chunked;
+	size_t used;
+
+	cr_expect(body_skim(&body, STR("0\r\n\r\r"), &used) == BODY_BAD);
+	cr_expect(!body.done);
+}
+
 Test(http_framing, unfinished_chunked)
 {
 	static const struct str rows[] = {BYTES(""), BYTES("5"), BYTES("5\r"),
