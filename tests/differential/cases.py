@@ -40,7 +40,6 @@ def _data(part):
 
 
 def corpus_requests():
-    """(bytes, whether LAST follows them)."""
     rows = [_data(row.send) for table in ("request", "refused") for row in tables.TABLES[table]]
     return [data for data in rows if len(data) < LARGE]
 

@@ -148,7 +148,7 @@ def report(run):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=1500, help="mutants of each kind")
+    parser.add_argument("--rounds", type=int, default=1000, help="mutants of each kind")
     parser.add_argument("--seconds", type=float, help="for the mutants, at most")
     parser.add_argument("--go-reader", required=True, help="reader.go, built")
     options = parser.parse_args()

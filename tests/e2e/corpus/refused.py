@@ -3,7 +3,7 @@
 what follows them."""
 from harness.message import text
 
-from .row import INBOUND, OUTBOUND, ROUTE, chunked, post, refused, request
+from .row import INBOUND, chunked, post, refused, request
 
 VERSION = (400, 505)
 CODING = (400, 501)
