@@ -71,7 +71,7 @@ def answered(rfc, name, answer, got=None, send=request(), all_got=None, **more):
         "got": all_got or (answer if got is None else got,), **more})
 
 
-def unacceptable(rfc, name, answer, **more):
+def unacceptable(rfc, name, answer, send=request(), **more):
     """A response that nigh replaces by a 502."""
-    return Row(rfc, name, request(), **{"seen": (request(),), "answers": (answer,),
-                                        "own": GATEWAY, "hang_up": True, **more})
+    return Row(rfc, name, send, **{"seen": (request(),), "answers": (answer,), "own": GATEWAY,
+                                   "hang_up": True, **more})
