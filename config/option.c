@@ -14,12 +14,6 @@ const struct option config_options[] = {
 #include "config/options.def"
 };
 
-bool option_fail(struct option_parser *parser, const char *why)
-{
-	parser->why = why;
-	return false;
-}
-
 static bool parse_choice(const struct option_type *type, const char *text, void *value)
 {
 	for (unsigned i = 0; type->choices[i]; i++) {

@@ -87,4 +87,8 @@ void option_print(const struct option *option, const void *value, FILE *out);
 void option_print_want(const struct option *option, FILE *out);
 
 /* For the parsers: note what is wrong, and be false. */
-bool option_fail(struct option_parser *parser, const char *why);
+static inline bool option_fail(struct option_parser *parser, const char *why)
+{
+	parser->why = why;
+	return false;
+}

@@ -21,7 +21,7 @@
 
 /* Descriptors beside those of connections: listeners, logs, loops, DNS, the admin port.
  */
-#define FDS_RESERVED 128
+#define FDS_RESERVED ((rlim_t)128)
 
 struct app {
 	const struct config *config;
@@ -74,9 +74,9 @@ static int start_limits(struct app *app)
 	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return -errno;
 	if (limit.rlim_cur < (rlim_t)wanted * 2 + FDS_RESERVED) {
-		unsigned room = limit.rlim_cur > FDS_RESERVED * 2
-					? (unsigned)(limit.rlim_cur - FDS_RESERVED) / 2
-					: FDS_RESERVED / 2;
+		unsigned room = (unsigned)(limit.rlim_cur > FDS_RESERVED * 2
+						   ? (limit.rlim_cur - FDS_RESERVED) / 2
+						   : FDS_RESERVED / 2);
 
 		log_at(LOG_WARN, NULL, "limit",
 			"descriptors=%lu max_connections=%u wanted=%u",

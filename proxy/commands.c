@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "admin/admin.h"
 #include "app.h"
@@ -13,7 +13,7 @@
 #include "topo/explain.h"
 
 #define ADMIN_TIMEOUT_MS 5000
-#define POLL_US          100000
+#define POLL_MS          100
 
 static int bad_usage(const char *usage)
 {
@@ -67,20 +67,24 @@ static int no_sidecar(const struct config *config)
 	return 1;
 }
 
+static void pause_before_poll(void)
+{
+	nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
+}
+
 /* A service that nobody has called yet is looked for first. */
 static int ask_until_known(const struct config *config, const char *path, char **body)
 {
 	int status = 0;
 
-	for (unsigned waited_us = 0; waited_us < ADMIN_TIMEOUT_MS * 1000;
-		waited_us += POLL_US) {
+	for (unsigned waited_ms = 0; waited_ms < ADMIN_TIMEOUT_MS; waited_ms += POLL_MS) {
 		status = admin_request(
 			&config->admin, "GET", path, ADMIN_TIMEOUT_MS, body);
 		if (status != 202)
 			break;
 		free(*body);
 		*body = NULL;
-		usleep(POLL_US);
+		pause_before_poll();
 	}
 	return status;
 }
@@ -153,7 +157,7 @@ int command_drain(const struct config *config, int argc, char **argv)
 	}
 	/* A sidecar that has gone meanwhile has drained. */
 	while (wait && !is_drained(config, &status) && status > 0)
-		usleep(POLL_US);
+		pause_before_poll();
 	return 0;
 }
 

@@ -325,7 +325,7 @@ void drain_fini(struct drain *drain)
 
 void drain_start(struct drain *drain)
 {
-	static const struct timeval interval = {0, TICK_MS * 1000};
+	static const struct timeval interval = {0, TICK_MS * 1000L};
 
 	if (drain->phase != DRAIN_SERVING)
 		return;

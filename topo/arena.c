@@ -7,8 +7,8 @@
 
 /* Chunks double from the first to the last size: a Service record fits in one of the
  * smallest, and a large snapshot takes few. */
-#define CHUNK_MIN_BYTES 512u
-#define CHUNK_MAX_BYTES (256u * 1024u)
+#define CHUNK_MIN_BYTES ((size_t)512)
+#define CHUNK_MAX_BYTES ((size_t)256 * 1024)
 #define ALIGNMENT       _Alignof(max_align_t)
 
 struct arena_chunk {
@@ -137,16 +137,15 @@ static const char **find_slot(const struct intern *intern, const char *string)
 
 static void grow_slots(struct intern *intern)
 {
-	struct intern larger = *intern;
-	larger.n_slots = intern->n_slots ? intern->n_slots * 2 : 64;
-	larger.slots = arena_xrealloc(NULL, larger.n_slots, sizeof(*larger.slots));
-	memset(larger.slots, 0, larger.n_slots * sizeof(*larger.slots));
-	for (size_t i = 0; i < intern->n_slots; i++) {
-		if (intern->slots[i])
-			*find_slot(&larger, intern->slots[i]) = intern->slots[i];
+	const struct intern old = *intern;
+	intern->n_slots = old.n_slots ? old.n_slots * 2 : 64;
+	intern->slots = arena_xrealloc(NULL, intern->n_slots, sizeof(*intern->slots));
+	memset(intern->slots, 0, intern->n_slots * sizeof(*intern->slots));
+	for (size_t i = 0; i < old.n_slots; i++) {
+		if (old.slots[i])
+			*find_slot(intern, old.slots[i]) = old.slots[i];
 	}
-	free(intern->slots);
-	*intern = larger;
+	free(old.slots);
 }
 
 const char *intern_string(struct intern *intern, const char *string)

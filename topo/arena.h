@@ -27,7 +27,8 @@ struct intern {
 /* Plain memory for free(), never NULL. */
 void *arena_xrealloc(void *old, size_t n_items, size_t item_bytes);
 __attribute__((format(printf, 1, 2))) char *arena_xprintf(const char *format, ...);
-char *arena_xvprintf(const char *format, va_list args);
+__attribute__((format(printf, 1, 0))) char *arena_xvprintf(
+	const char *format, va_list args);
 
 /* Zeroed memory, aligned for any type. */
 void *arena_alloc(struct arena *arena, size_t n_items, size_t item_bytes);

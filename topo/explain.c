@@ -234,7 +234,8 @@ static enum explain_result print_nothing(const struct explain_settings *settings
 	cJSON *object = cJSON_CreateObject();
 	add_text(object, "service", full_name);
 	if (port_text && is_number(port_text))
-		cJSON_AddNumberToObject(object, "port", atoi(port_text));
+		cJSON_AddNumberToObject(
+			object, "port", (double)strtoul(port_text, NULL, 10));
 	else
 		add_text(object, "port", port_text);
 	add_text(object, "mode", topo_mode_name(TOPO_MODE_NONE));

@@ -29,7 +29,7 @@ struct growth_member {
 
 /* Pods that become ready together are answered together: who waits is waited for, but
  * no longer than twice. */
-#define GATHER_MS (2 * GROWTH_STEADY_MS)
+#define GATHER_MS ((uint64_t)2 * GROWTH_STEADY_MS)
 
 /* So much later a busy connection has had its next response. */
 #define NEXT_REQUEST_MS 1000

@@ -34,7 +34,7 @@ struct label_map parse_labels(
 
 /* The names in [{"name": …}, …]; an entry without a name says nothing. */
 struct name_list parse_names(
-	struct parse *parse, const struct cJSON *object, const char *name);
+	struct parse *parse, const struct cJSON *hints, const char *name);
 
 /*
  * The TCP ports of a slice or a Service. In a slice kube-proxy ignores an entry without a

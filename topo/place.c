@@ -36,7 +36,7 @@ static void find_in_slice(const struct record_slice *slice, const char *address,
 {
 	for (size_t i = 0; i < slice->n_endpoints; i++) {
 		const struct record_endpoint *endpoint = &slice->endpoints[i];
-		if (strcmp(endpoint->address, address))
+		if (strcmp(endpoint->address, address) != 0)
 			continue;
 		/* A terminating record may be that of the address's last owner. */
 		if (!*best || (*best)->terminating)

@@ -26,7 +26,7 @@ static const struct kind_row kinds[RECORD_N_KINDS] = {
 static enum record_kind find_kind(const char *kind, const char *api_version)
 {
 	size_t i = 0;
-	while (i < RECORD_N_KINDS && (!kind || strcmp(kinds[i].kind, kind)))
+	while (i < RECORD_N_KINDS && (!kind || strcmp(kinds[i].kind, kind) != 0))
 		i++;
 	if (i == RECORD_N_KINDS || !api_version)
 		return (enum record_kind)i;

@@ -226,13 +226,13 @@ static char *put_document(struct topo_store *store, const cJSON *document,
 	const char *api_version = json_string(document, "apiVersion", &fault);
 	if (!fault.text && (!cJSON_IsObject(document) || !kind))
 		json_set_fault(&fault, "not a Kubernetes object: it has no kind");
-	if (fault.text)
+	if (fault.text || !kind)
 		return fault.text;
 
 	for (size_t i = 0; i < sizeof(list_kinds) / sizeof(*list_kinds); i++) {
 		struct record_defaults defaults = {
 			.kind = item_kinds[i], .api_version = i ? api_version : NULL};
-		if (strcmp(kind, list_kinds[i]))
+		if (strcmp(kind, list_kinds[i]) != 0)
 			continue;
 		++*n_ours;
 		return put_list(store, document, &defaults, report);
@@ -325,7 +325,7 @@ bool topo_scope_has(const struct topo_scope *scope, const cJSON *object)
 	struct record head;
 	if (!record_identify(object, &none, &head) ||
 		head.kind != scope_kinds[scope->kind] ||
-		strcmp(head.namespace_, scope->namespace_))
+		strcmp(head.namespace_, scope->namespace_) != 0)
 		return false;
 	const cJSON *metadata = json_object(object, "metadata", &ignored);
 	const cJSON *labels = json_object(metadata, "labels", &ignored);
@@ -344,11 +344,11 @@ void topo_store_delete(
 	struct record head;
 	if (!record_identify(object, &live, &head) ||
 		head.kind != scope_kinds[scope->kind] ||
-		strcmp(head.namespace_, scope->namespace_))
+		strcmp(head.namespace_, scope->namespace_) != 0)
 		return;
 	if (head.kind == RECORD_SLICE)
 		head.owner = scope->name; /* whatever its label says by now */
-	else if (strcmp(head.name, scope->name))
+	else if (strcmp(head.name, scope->name) != 0)
 		return;
 	store_remove(store, &store->tables[head.kind], &head);
 }

@@ -47,7 +47,8 @@ static void set_add(struct union_set *set, const struct select_candidate *candid
 		struct select_candidate *known = &set->candidates[*slot - 1];
 		if (known->port != candidate->port ||
 			known->other_family != candidate->other_family ||
-			memcmp(known->record->ip, endpoint->ip, sizeof(endpoint->ip)))
+			memcmp(known->record->ip, endpoint->ip, sizeof(endpoint->ip)) !=
+				0)
 			continue;
 		if (rank(endpoint) > rank(known->record))
 			*known = *candidate;
@@ -59,7 +60,7 @@ static void collect_slice(
 	struct union_set *set, const struct record_slice *slice, const char *port_name)
 {
 	for (size_t p = 0; p < slice->ports.n_items; p++) {
-		if (strcmp(slice->ports.items[p].name, port_name))
+		if (strcmp(slice->ports.items[p].name, port_name) != 0)
 			continue;
 		for (size_t i = 0; i < slice->n_endpoints; i++) {
 			struct select_candidate candidate = {

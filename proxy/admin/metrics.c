@@ -44,11 +44,18 @@ static void add_service(
 	fputc('"', page->out);
 }
 
+/* The tally behind that one, or the first; NULL at the end. */
+static const struct tally *next_tally(const struct page *page, const struct tally *tally)
+{
+	const struct list *head = &page->stats->tallies;
+	const struct list *node = tally ? tally->node.next : head->next;
+
+	return node == head ? NULL : container_of(node, const struct tally, node);
+}
+
 #define each_tally(tally, page)                                                          \
-	for (const struct list *_n = (page)->stats->tallies.next;                        \
-		_n != &(page)->stats->tallies; _n = _n->next)                            \
-		for (const struct tally *tally = container_of(_n, struct tally, node);   \
-			tally; tally = NULL)
+	for (const struct tally *tally = next_tally(page, NULL); tally;                  \
+		tally = next_tally(page, tally))
 
 static void write_requests(const struct page *page, const char *name)
 {

@@ -72,7 +72,7 @@ static int quota_of_line(const char *root, char *line)
 		dir, sizeof(dir), "%s/sys/fs/cgroup%s", root, is_v2 ? "" : "/cpu");
 	if (base + strlen(path) >= sizeof(dir))
 		return INT_MAX;
-	strcpy(dir + base, path);
+	memcpy(dir + base, path, strlen(path) + 1);
 	for (;;) {
 		quota = quota_of(dir);
 		if (quota < least)

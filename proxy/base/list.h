@@ -63,6 +63,8 @@ static inline struct list *list_pop(struct list *head)
 
 	if (node == head)
 		return NULL;
-	list_unlink(node);
+	head->next = node->next;
+	head->next->prev = head;
+	node->prev = node->next = NULL;
 	return node;
 }

@@ -12,9 +12,7 @@ struct rng {
 /* Any seed will do, zero too. */
 static inline void rng_init(struct rng *r, uint64_t seed)
 {
-	r->state = seed * 0x9e3779b97f4a7c15u + 0x1234567u;
-	if (r->state == 0)
-		r->state = 1;
+	r->state = (seed * 0x9e3779b97f4a7c15u + 0x1234567u) | 1; /* never zero */
 }
 
 static inline uint32_t rng_next(struct rng *r)

@@ -47,7 +47,7 @@ static struct chunk *chunk_map(const struct slab *slab)
 
 	if (raw == MAP_FAILED)
 		return NULL;
-	start = (char *)(((uintptr_t)raw + bytes - 1) & ~(uintptr_t)(bytes - 1));
+	start = raw + (-(uintptr_t)raw & (bytes - 1));
 	if (start > raw)
 		munmap(raw, (size_t)(start - raw));
 	if (start + bytes < raw + bytes * 2)
@@ -99,7 +99,8 @@ void slab_free(struct slab *slab, void *object)
 		free(object);
 		return;
 	}
-	chunk = (struct chunk *)((uintptr_t)object & ~(uintptr_t)(slab->chunk_bytes - 1));
+	chunk = (struct chunk *)((char *)object -
+				 ((uintptr_t)object & (slab->chunk_bytes - 1)));
 	*(void **)object = chunk->free;
 	chunk->free = object;
 	if (chunk->n_used-- == chunk->n_max) {

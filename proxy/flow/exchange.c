@@ -31,7 +31,7 @@ struct exchange *exchange_create(struct client *client)
 	*exchange = (struct exchange){
 		.worker = worker,
 		.client = client,
-		.direction = client_direction(client),
+		.direction = (uint8_t)client_direction(client),
 		.started_us = clock_us(),
 		.request_body.done = true,
 	};
@@ -174,6 +174,8 @@ static bool may_reuse(const struct exchange *exchange)
 	       exchange->method != METHOD_CONNECT;
 }
 
+/* It calls itself by way of a failed attempt: EXCHANGE_ATTEMPTS_MAX times at most. */
+/* NOLINTNEXTLINE(misc-no-recursion) */
 void exchange_dispatch(struct exchange *exchange)
 {
 	struct target *target = exchange->target;
@@ -283,6 +285,7 @@ static bool may_try_again(const struct exchange *exchange, enum attempt_failure 
 	return !rule->excludes || target_has_other(exchange->target, &exchange->tried);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): see exchange_dispatch */
 void exchange_attempt_failed(struct exchange *exchange, enum attempt_failure failure)
 {
 	struct worker *worker = exchange->worker;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FREE_RETRIES_PER_SECOND 3
+#define FREE_RETRIES_PER_SECOND ((uint64_t)3)
 
 const double tally_bucket_seconds[TALLY_BUCKETS] = {
 	0.0005,

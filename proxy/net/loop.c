@@ -24,7 +24,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 int loop_init(struct loop *loop, size_t head_bytes)
 {
-	static const struct timeval interval = {0, LOOP_TICK_MS * 1000};
+	static const struct timeval interval = {0, LOOP_TICK_MS * 1000L};
 
 	*loop = (struct loop){
 		.scratch_bytes = LOOP_READ_BYTES + head_bytes, .pipe = {-1, -1}};

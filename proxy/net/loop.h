@@ -20,7 +20,7 @@ struct evdns_base;
 
 #define LOOP_TICK_MS 50
 
-#define PIPE_NEVER -2
+#define PIPE_NEVER (-2)
 
 struct deadline;
 typedef void deadline_fn(struct deadline *deadline);

@@ -316,7 +316,8 @@ static int pour(struct stream *stream, size_t n)
 	return 0;
 }
 
-/* A short splice proves nothing: the pipe may have been full. Only EAGAIN does. */
+/* A short splice proves nothing: the pipe may have been full. Only EAGAIN does. -EINVAL
+ * when the kernel cannot: nothing has happened then, and it is not tried again. */
 static ssize_t move_unseen(
 	struct stream *from, struct stream *to, size_t max, int *write_error)
 {
@@ -333,10 +334,10 @@ static ssize_t move_unseen(
 		*write_error = pour(to, (size_t)n);
 		return n;
 	}
-	if (n < 0 && errno == EINVAL) { /* a kernel that cannot: as if it had not come */
+	if (n < 0 && errno == EINVAL) {
 		loop_close_pipe(loop);
 		loop->pipe[0] = PIPE_NEVER;
-		return stream_move(from, to, max, write_error);
+		return -EINVAL;
 	}
 	from->readable = false;
 	if (n == 0 && !from->was_reset)
@@ -350,8 +351,11 @@ ssize_t stream_move(struct stream *from, struct stream *to, size_t max, int *wri
 	ssize_t n;
 
 	*write_error = 0;
-	if (from->plenty && have_pipe(from->loop))
-		return move_unseen(from, to, max, write_error);
+	if (from->plenty && have_pipe(from->loop)) {
+		n = move_unseen(from, to, max, write_error);
+		if (n != -EINVAL)
+			return n;
+	}
 	n = stream_read(
 		from, iov.iov_base, max < LOOP_READ_BYTES ? max : LOOP_READ_BYTES);
 	if (n > 0) {

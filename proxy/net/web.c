@@ -215,7 +215,7 @@ static void on_answer(struct evhttp_request *request, void *arg)
 int web_call(const char *ip, uint16_t port, const char *method, const char *path,
 	unsigned timeout_ms, char **body)
 {
-	struct timeval timeout = {timeout_ms / 1000, (timeout_ms % 1000) * 1000};
+	struct timeval timeout = {timeout_ms / 1000, timeout_ms % 1000 * 1000L};
 	struct call call = {.base = event_base_new(), .status = -ECONNREFUSED};
 	struct evhttp_connection *conn;
 	struct evhttp_request *request;

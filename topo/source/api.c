@@ -124,6 +124,7 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 }
 
 /* Nothing may be started from within libcurl: the loop does it. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): so it is with libcurl */
 static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
 {
 	struct api_call *call = arg;
@@ -218,7 +219,7 @@ static void cut_duration(char *text)
 }
 
 /* No answer: the others need not find out for themselves. */
-static void note_outage(struct api *api, struct api_call *call, const char *problem)
+static void note_outage(struct api *api, const struct api_call *call, const char *problem)
 {
 	char before[sizeof(api->outage)];
 
@@ -361,8 +362,8 @@ static void on_socket(evutil_socket_t fd, short what, void *arg)
 {
 	struct api *api = arg;
 	int n_running;
-	int mask = (what & EV_READ ? CURL_CSELECT_IN : 0) |
-		   (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
+	int mask = ((what & EV_READ) ? CURL_CSELECT_IN : 0) |
+		   ((what & EV_WRITE) ? CURL_CSELECT_OUT : 0);
 
 	curl_multi_socket_action(api->multi, fd, mask, &n_running);
 	end_what_is_done(api);

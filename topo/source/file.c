@@ -34,7 +34,7 @@
 #define WATCHES_MAX 41
 
 /* A rename comes as several events; one read is enough. */
-static const struct timeval settle_time = {.tv_usec = 10 * 1000};
+static const struct timeval settle_time = {.tv_usec = 10 * 1000L};
 static const struct timeval poll_time = {.tv_sec = 2};
 
 /* A name that matters, in a watched directory. */

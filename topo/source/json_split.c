@@ -210,6 +210,11 @@ static bool take_string(struct json_split *split, const char *bytes, size_t len)
 	return hand_on(split);
 }
 
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 bool json_split_feed(struct json_split *split, const char *bytes, size_t len)
 {
 	while (len > 0 && !split->fault) {
@@ -219,7 +224,7 @@ bool json_split_feed(struct json_split *split, const char *bytes, size_t len)
 			n = string_run(split, bytes, len);
 			if (!take_string(split, bytes, n))
 				return false;
-		} else if (split->ended && !memchr(" \t\r\n", *bytes, 4)) {
+		} else if (split->ended && !is_space(*bytes)) {
 			return fail(split, "something behind the list");
 		} else {
 			split->n_values +=

@@ -17,11 +17,15 @@
 static char *decode(const char *text)
 {
 	size_t len = strlen(text);
-	char *out = arena_xprintf("%s%s", text, "===" + (3 - (4 - len % 4) % 4));
+	char *out = arena_xprintf("%s%s", text, &"==="[3 - (4 - len % 4) % 4]);
 	int n;
 
-	for (char *p = out; *p; p++)
-		*p = *p == '-' ? '+' : *p == '_' ? '/' : *p;
+	for (char *p = out; *p; p++) {
+		if (*p == '-')
+			*p = '+';
+		else if (*p == '_')
+			*p = '/';
+	}
 	n = EVP_DecodeBlock((unsigned char *)out, (unsigned char *)out, (int)strlen(out));
 	if (n < 0) {
 		free(out);
