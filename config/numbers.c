@@ -121,6 +121,37 @@ const struct option_type type_BYTES = {
 	.compare = bytes_compare,
 };
 
+/* 0 stands for "auto", so no number may be read as 0. */
+static bool memory_parse(struct option_parser *parser, char *text, void *value)
+{
+	if (strcmp(text, "auto") == 0) {
+		*(size_t *)value = 0;
+		return true;
+	}
+	return bytes_parse(parser, text, value) && *(size_t *)value > 0;
+}
+
+static void memory_print(const void *value, FILE *out)
+{
+	if (*(const size_t *)value == 0)
+		fputs("auto", out);
+	else
+		bytes_print(value, out);
+}
+
+/* "auto" is inside any bounds. */
+static int memory_compare(const void *a, const void *b)
+{
+	return *(const size_t *)a == 0 ? 0 : bytes_compare(a, b);
+}
+
+const struct option_type type_MEMORY = {
+	.want = "auto",
+	.parse = memory_parse,
+	.print = memory_print,
+	.compare = memory_compare,
+};
+
 static bool uint_parse(struct option_parser *parser, char *text, void *value)
 {
 	uint64_t n;

@@ -73,9 +73,9 @@ extern const struct option config_options[];
 
 extern const struct option_type type_ACCESS_LOG, type_BYTES, type_CIDRS, type_DOMAIN,
 	type_DURATION, type_ENDPOINTS, type_INBOUND, type_IP, type_LABELS,
-	type_LABEL_VALUE, type_LISTEN, type_LOG_FORMAT, type_LOG_LEVEL, type_NAMESPACE,
-	type_NODE_NAME, type_PATH, type_ROUTES, type_SERVICES, type_SWITCH,
-	type_TOPOLOGY_KEYS, type_UINT, type_WORKERS;
+	type_LABEL_VALUE, type_LISTEN, type_LOG_FORMAT, type_LOG_LEVEL, type_MEMORY,
+	type_NAMESPACE, type_NODE_NAME, type_PATH, type_ROUTES, type_SERVICES,
+	type_SWITCH, type_TOPOLOGY_KEYS, type_UINT, type_WORKERS;
 
 /* Read text as a value of the row, its bounds included. */
 bool option_parse(const struct option *option, struct option_parser *parser,

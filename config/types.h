@@ -135,6 +135,7 @@ struct string_list {
 #define C_TYPE_LISTEN        struct listen_addr
 #define C_TYPE_LOG_FORMAT    enum config_log_format
 #define C_TYPE_LOG_LEVEL     enum config_log_level
+#define C_TYPE_MEMORY        size_t
 #define C_TYPE_NAMESPACE     char *
 #define C_TYPE_NODE_NAME     char *
 #define C_TYPE_PATH          char *

@@ -4,24 +4,20 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include <event2/event.h>
 
 #include "admin/admin.h"
+#include "base/cgroup.h"
 #include "base/clock.h"
-#include "base/cpu.h"
 #include "base/log.h"
+#include "capacity.h"
 #include "confine.h"
 #include "drain.h"
 #include "fronts.h"
 #include "source.h"
 
 #define WORKERS_AUTO_MAX 4
-
-/* Descriptors beside those of connections: listeners, logs, loops, DNS, the admin port.
- */
-#define FDS_RESERVED ((rlim_t)128)
 
 struct app {
 	const struct config *config;
@@ -58,37 +54,17 @@ static void stop_loop(struct app *app)
 		event_base_free(app->base);
 }
 
-/* Each downstream connection may need one upstream. */
 static int start_limits(struct app *app)
 {
-	unsigned wanted = app->config->max_connections;
-	struct rlimit limit;
-
 	signal(SIGPIPE, SIG_IGN);
 	app->shared.config = app->config;
-	app->shared.max_downstream = wanted;
 	source_policy(&app->shared.policy, app->config);
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return -errno;
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return -errno;
-	if (limit.rlim_cur < (rlim_t)wanted * 2 + FDS_RESERVED) {
-		unsigned room = (unsigned)(limit.rlim_cur > FDS_RESERVED * 2
-						   ? (limit.rlim_cur - FDS_RESERVED) / 2
-						   : FDS_RESERVED / 2);
-
-		log_at(LOG_WARN, NULL, "limit",
-			"descriptors=%lu max_connections=%u wanted=%u",
-			(unsigned long)limit.rlim_cur, room, wanted);
-		app->shared.max_downstream = room;
-	}
-	return 0;
+	return capacity_apply(&app->shared);
 }
 
 static int start_fronts(struct app *app)
 {
-	unsigned quota = (unsigned)cpu_quota();
+	unsigned quota = (unsigned)cgroup_cpus();
 
 	app->n_workers = app->config->workers;
 	if (app->n_workers == 0)

@@ -269,6 +269,19 @@ static void write_drain_state(const struct page *page, const char *name)
 	fprintf(page->out, "%s %d\n", name, page->host->drain_phase(page->host->arg));
 }
 
+static void write_memory(const struct page *page, const char *name)
+{
+	fprintf(page->out, "%s %zu\n", name, ceiling_used(&page->host->shared->ceiling));
+}
+
+static void write_memory_limit(const struct page *page, const char *name)
+{
+	size_t bytes = ceiling_limit(&page->host->shared->ceiling);
+
+	if (bytes > 0)
+		fprintf(page->out, "%s %zu\n", name, bytes);
+}
+
 static void write_seccomp(const struct page *page, const char *name)
 {
 	fprintf(page->out, "%s %d\n", name, page->host->shared->is_confined);
@@ -389,6 +402,10 @@ static const struct family {
 	{"nigh_drain_state", "gauge", "0 serving, 1 delay, 2 finishing, 3 drained.",
 		write_drain_state},
 	{"nigh_workers", "gauge", "Event loops.", write_workers},
+	{"nigh_buffer_bytes", "gauge", "Memory that bytes in flight take.", write_memory},
+	{"nigh_buffer_limit_bytes", "gauge",
+		"What NIGH_MAX_MEMORY comes to; absent where there is no limit.",
+		write_memory_limit},
 	{"nigh_seccomp", "gauge", "1 where the kernel refuses unknown system calls.",
 		write_seccomp},
 	{"nigh_build_info", "gauge", "The version that runs.", write_build},

@@ -19,6 +19,7 @@ static const struct {
 
 void buf_pool_init(struct buf_pool *pool)
 {
+	pool->ceiling = NULL;
 	for (int i = 0; i < BUF_CLASSES; i++)
 		slab_init(&pool->slabs[i], classes[i].bytes, classes[i].chunk);
 }
@@ -29,10 +30,35 @@ void buf_pool_fini(struct buf_pool *pool)
 		slab_fini(&pool->slabs[i]);
 }
 
+void buf_pool_limit(struct buf_pool *pool, struct ceiling *ceiling)
+{
+	pool->ceiling = ceiling;
+	for (int i = 0; i < BUF_CLASSES; i++)
+		pool->slabs[i].ceiling = ceiling;
+}
+
 void buf_pool_trim(struct buf_pool *pool)
 {
 	for (int i = 0; i < BUF_CLASSES; i++)
 		slab_trim(&pool->slabs[i]);
+}
+
+/* Apart, so that what is usual stays small enough to be inlined. */
+__attribute__((cold, noinline)) static struct buf *large_get(
+	struct buf_pool *pool, size_t bytes)
+{
+	struct buf *buf = bytes <= UINT32_MAX ? malloc(bytes) : NULL;
+
+	if (buf)
+		ceiling_take(pool->ceiling, bytes);
+	return buf;
+}
+
+__attribute__((cold, noinline)) static void large_put(
+	struct buf_pool *pool, struct buf *buf)
+{
+	ceiling_give(pool->ceiling, buf->cap + sizeof(*buf));
+	free(buf);
 }
 
 struct buf *buf_get(struct buf_pool *pool, size_t cap)
@@ -47,9 +73,7 @@ struct buf *buf_get(struct buf_pool *pool, size_t cap)
 		bytes = classes[k].bytes;
 		buf = slab_alloc(&pool->slabs[k]);
 	} else {
-		if (bytes > UINT32_MAX)
-			return NULL;
-		buf = malloc(bytes);
+		buf = large_get(pool, bytes);
 	}
 	if (!buf)
 		return NULL;
@@ -66,7 +90,7 @@ void buf_put(struct buf_pool *pool, struct buf *buf)
 	if (buf->klass < BUF_CLASSES)
 		slab_free(&pool->slabs[buf->klass], buf);
 	else
-		free(buf);
+		large_put(pool, buf);
 }
 
 bool buf_append(struct buf_pool *pool, struct buf **buf, const void *data, size_t len)

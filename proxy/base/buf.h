@@ -22,10 +22,14 @@ struct buf {
 
 struct buf_pool {
 	struct slab slabs[BUF_CLASSES];
+	struct ceiling *ceiling;
 };
 
 void buf_pool_init(struct buf_pool *pool);
 void buf_pool_fini(struct buf_pool *pool);
+
+/* From here on its memory counts against the ceiling; before anything is taken. */
+void buf_pool_limit(struct buf_pool *pool, struct ceiling *ceiling);
 
 /* As slab_trim. */
 void buf_pool_trim(struct buf_pool *pool);

@@ -52,9 +52,33 @@ static struct chunk *chunk_map(const struct slab *slab)
 		munmap(raw, (size_t)(start - raw));
 	if (start + bytes < raw + bytes * 2)
 		munmap(start + bytes, (size_t)(raw + bytes * 2 - (start + bytes)));
+	ceiling_take(slab->ceiling, bytes);
 	chunk = (struct chunk *)start;
 	chunk->n_max = (uint32_t)((bytes - CHUNK_HEADER) / slab->size);
 	return chunk;
+}
+
+__attribute__((noinline)) static void chunk_unmap(
+	const struct slab *slab, struct chunk *chunk)
+{
+	munmap(chunk, slab->chunk_bytes);
+	ceiling_give(slab->ceiling, slab->chunk_bytes);
+}
+
+/* In place of slabs, where that finds mistakes. */
+static void *plain_alloc(const struct slab *slab)
+{
+	void *object = malloc(slab->size);
+
+	if (object)
+		ceiling_take(slab->ceiling, slab->size);
+	return object;
+}
+
+static void plain_free(const struct slab *slab, void *object)
+{
+	free(object);
+	ceiling_give(slab->ceiling, slab->size);
 }
 
 void *slab_alloc(struct slab *slab)
@@ -63,7 +87,7 @@ void *slab_alloc(struct slab *slab)
 	void *object;
 
 	if (SLAB_IS_MALLOC)
-		return malloc(slab->size);
+		return plain_alloc(slab);
 	if (list_empty(&slab->open)) {
 		chunk = chunk_map(slab);
 		if (!chunk)
@@ -96,7 +120,7 @@ void slab_free(struct slab *slab, void *object)
 	if (!object)
 		return;
 	if (SLAB_IS_MALLOC) {
-		free(object);
+		plain_free(slab, object);
 		return;
 	}
 	chunk = (struct chunk *)((char *)object -
@@ -114,7 +138,7 @@ void slab_free(struct slab *slab, void *object)
 		return;
 	}
 	list_unlink(&chunk->node);
-	munmap(chunk, slab->chunk_bytes);
+	chunk_unmap(slab, chunk);
 }
 
 void slab_trim(struct slab *slab)
@@ -130,7 +154,7 @@ void slab_trim(struct slab *slab)
 		if (chunk->n_used > 0)
 			continue;
 		list_unlink(&chunk->node);
-		munmap(chunk, slab->chunk_bytes);
+		chunk_unmap(slab, chunk);
 	}
 	slab->n_empty = 0;
 }
@@ -146,6 +170,6 @@ void slab_fini(struct slab *slab)
 		struct chunk *chunk = container_of(node, struct chunk, node);
 
 		assert(chunk->n_used == 0);
-		munmap(chunk, slab->chunk_bytes);
+		chunk_unmap(slab, chunk);
 	}
 }

@@ -6,6 +6,7 @@
  * has not been needed for a while): after a burst of connections the memory is gone
  * again. Under ASan it is plain malloc, so that use after free is found.
  */
+#include "base/ceiling.h"
 #include "base/list.h"
 
 struct slab {
@@ -13,8 +14,9 @@ struct slab {
 	size_t chunk_bytes; /* a power of two */
 	struct list open;   /* chunks with at least one free object */
 	struct list full;
-	unsigned n_empty;  /* chunks in `open` with no object in use */
-	bool needed_empty; /* since the last trim: it pays to keep one */
+	unsigned n_empty;        /* chunks in `open` with no object in use */
+	bool needed_empty;       /* since the last trim: it pays to keep one */
+	struct ceiling *ceiling; /* what its memory counts against; may be NULL */
 };
 
 /* chunk_bytes is a power of two that holds at least four objects. */

@@ -30,12 +30,6 @@ static void on_deadline(struct deadline *deadline);
 
 static void read_requests(struct client *client);
 
-static bool has_room(struct worker *worker)
-{
-	return atomic_load(&worker->shared->n_downstream) <
-	       worker->shared->max_downstream;
-}
-
 static void count_state(struct client *client, int change)
 {
 	struct gauges *gauges = &client->worker->gauges;
@@ -94,7 +88,7 @@ bool client_on_accept(struct listener *listener, int fd, const union address *pe
 		deadline_set(&worker->idle, &client->deadline,
 			worker->config->idle_timeout_ms, on_deadline);
 	}
-	return has_room(worker);
+	return worker_may_accept(worker);
 }
 
 static void reap(struct deferred *deferred)
@@ -357,10 +351,10 @@ static ssize_t gather(struct client *client)
 			return (ssize_t)kept;
 	}
 	if (client->stream.readable && kept < loop->scratch_bytes) {
-		size_t room = loop->scratch_bytes - kept;
+		size_t room = loop->scratch_bytes - kept, cap = loop_read_bytes(loop);
 
-		n = stream_read(&client->stream, loop->scratch + kept,
-			room < LOOP_READ_BYTES ? room : LOOP_READ_BYTES);
+		n = stream_read(
+			&client->stream, loop->scratch + kept, room < cap ? room : cap);
 	} else {
 		n = -EAGAIN;
 	}
@@ -387,6 +381,37 @@ static bool keep_partial(struct client *client, struct str bytes)
 	return true;
 }
 
+/*
+ * At the hard mark a head that is longer than one small buffer has to wait until there is
+ * memory again, or until it is the oldest that is not complete. So there is always one
+ * that goes on, and none holds what it has for longer than NIGH_HEADER_TIMEOUT.
+ */
+__attribute__((cold)) static bool has_to_wait(struct client *client)
+{
+	struct worker *worker = client->worker;
+
+	if (!ceiling_is_reached(worker->loop.bufs.ceiling) ||
+		buf_len(client->in) < LOOP_SHORT_BYTES ||
+		worker->header.head.next == &client->deadline.node)
+		return false;
+	worker->heads_wait = true;
+	return true;
+}
+
+void clients_resume_heads(struct worker *worker)
+{
+	if (!worker->heads_wait)
+		return;
+	worker->heads_wait = false;
+	list_each_safe (node, next, &worker->header.head) {
+		struct client *client =
+			container_of(container_of(node, struct deadline, node),
+				struct client, deadline);
+
+		loop_defer(&worker->loop, &client->deferred, on_deferred);
+	}
+}
+
 static void read_requests(struct client *client)
 {
 	struct worker *worker = client->worker;
@@ -398,7 +423,8 @@ static void read_requests(struct client *client)
 
 		/* The response before this has to go out first. */
 		if (stream_is_blocked(&client->stream) ||
-			(!client->in && !client->stream.readable))
+			(!client->in && !client->stream.readable) ||
+			(client->in_is_partial && has_to_wait(client)))
 			return;
 		n = gather(client);
 		if (n == -EAGAIN)

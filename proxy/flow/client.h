@@ -74,6 +74,9 @@ struct draw {
 
 void clients_draw(struct worker *worker, const struct draw *draw);
 
+/* Partial heads that wait for memory look whether there is some. */
+void clients_resume_heads(struct worker *worker);
+
 /* While the exchange does not read: whether the peer has gone for good (not FIN alone).
  */
 bool client_is_gone(struct client *client);

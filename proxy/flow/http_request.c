@@ -450,19 +450,36 @@ void http_request_send(struct exchange *exchange)
 	http_request_pump(exchange);
 }
 
+static void hold_no_more(struct exchange *exchange)
+{
+	exchange->complete_request_held = false;
+	buf_put(&exchange->worker->loop.bufs, exchange->request);
+	exchange->request = NULL;
+}
+
+void http_requests_let_go(struct worker *worker)
+{
+	list_each_safe (node, next, &worker->clients) {
+		struct exchange *exchange =
+			container_of(node, struct client, node)->exchange;
+
+		if (exchange && exchange->sent && exchange->request)
+			hold_no_more(exchange);
+	}
+}
+
 /* While all of the request is held it can be sent again. */
 static void hold_more(struct exchange *exchange, struct str bytes)
 {
-	struct buf_pool *bufs = &exchange->worker->loop.bufs;
+	struct loop *loop = &exchange->worker->loop;
+	size_t max = loop_is_short(loop) ? LOOP_SHORT_BYTES : EXCHANGE_HELD_MAX;
 
 	if (!exchange->complete_request_held)
 		return;
-	if (exchange->request->to + bytes.len <= EXCHANGE_HELD_MAX &&
-		buf_append(bufs, &exchange->request, bytes.ptr, bytes.len))
+	if (exchange->request->to + bytes.len <= max &&
+		buf_append(&loop->bufs, &exchange->request, bytes.ptr, bytes.len))
 		return;
-	exchange->complete_request_held = false;
-	buf_put(bufs, exchange->request);
-	exchange->request = NULL;
+	hold_no_more(exchange);
 }
 
 /* The client broke the rules or went away within its body. */
@@ -494,7 +511,8 @@ static bool pump_once(struct exchange *exchange)
 	size_t used;
 	ssize_t n;
 
-	n = stream_read(&client->stream, worker->loop.scratch, LOOP_READ_BYTES);
+	n = stream_read(
+		&client->stream, worker->loop.scratch, loop_read_bytes(&worker->loop));
 	if (n == -EAGAIN)
 		return false;
 	if (n <= 0) {
@@ -552,7 +570,7 @@ bool http_request_pump(struct exchange *exchange)
 
 	for (int i = 0; i < PUMP_ROUNDS; i++) {
 		if (exchange->request_body.done || exchange->upload_broken ||
-			stream_is_blocked(&upstream->stream) || !client->stream.readable)
+			!client->stream.readable || !stream_takes(&upstream->stream))
 			break;
 		if (!(can_move(exchange) ? move_once : pump_once)(exchange))
 			break;

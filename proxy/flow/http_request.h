@@ -22,5 +22,11 @@ void http_request_send(struct exchange *exchange);
 /* Moves body bytes on, as far as both sides go. False when the exchange has ended. */
 bool http_request_pump(struct exchange *exchange);
 
+/*
+ * Gives back the copies of all requests that were sent: they cannot be sent again then.
+ * For when memory has run short: some may wait for their response for ever.
+ */
+void http_requests_let_go(struct worker *worker);
+
 /* Outbound CONNECT: the connection stands; answers 200 and relays. */
 void http_connect_established(struct exchange *exchange);

@@ -431,13 +431,11 @@ static bool pump_once(struct exchange *exchange)
 	struct upstream *upstream = exchange->upstream;
 	struct worker *worker = exchange->worker;
 	struct loop *loop = &worker->loop;
-	size_t kept = buf_len(upstream->in);
+	size_t kept = buf_len(upstream->in), room = loop->scratch_bytes - kept,
+	       cap = loop_read_bytes(loop);
 	ssize_t n;
 
-	n = stream_read(&upstream->stream, loop->scratch + kept,
-		kept + LOOP_READ_BYTES <= loop->scratch_bytes
-			? LOOP_READ_BYTES
-			: loop->scratch_bytes - kept);
+	n = stream_read(&upstream->stream, loop->scratch + kept, cap < room ? cap : room);
 	if (n == -EAGAIN)
 		return false;
 	if (n <= 0) {
@@ -461,8 +459,8 @@ static bool pump_once(struct exchange *exchange)
 void http_response_pump(struct exchange *exchange)
 {
 	for (int i = 0; i < PUMP_ROUNDS; i++) {
-		if (stream_is_blocked(&exchange->client->stream) ||
-			!exchange->upstream->stream.readable)
+		if (!exchange->upstream->stream.readable ||
+			!stream_takes(&exchange->client->stream))
 			return;
 		if (!(can_move(exchange) ? move_once : pump_once)(exchange) ||
 			exchange->ended)

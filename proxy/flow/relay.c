@@ -14,7 +14,7 @@ static enum relay_result move(struct stream *from, struct stream *to, uint64_t *
 		int write_error;
 		ssize_t n;
 
-		if (!from->readable || from->at_eof || stream_is_blocked(to))
+		if (!from->readable || from->at_eof || !stream_takes(to))
 			return RELAY_IDLE;
 		n = stream_move(from, to, SIZE_MAX, &write_error);
 		if (n == -EAGAIN)

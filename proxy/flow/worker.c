@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "flow/client.h"
 #include "flow/exchange.h"
+#include "flow/http_request.h"
 #include "flow/target.h"
 #include "flow/upstream.h"
 
@@ -40,6 +41,9 @@ static void on_tick(void *arg)
 		deadline_sweep(lists[i], now);
 	targets_sweep(worker, now);
 	trim(worker, now);
+	if (ceiling_is_reached(worker->loop.bufs.ceiling))
+		http_requests_let_go(worker);
+	clients_resume_heads(worker);
 	worker_resume_accepting(worker);
 }
 
@@ -96,6 +100,7 @@ int worker_init(struct worker *worker, struct shared *shared, unsigned index)
 	err = loop_init(&worker->loop, max_head + LOOP_READ_BYTES);
 	if (err != 0)
 		return err;
+	buf_pool_limit(&worker->loop.bufs, &shared->ceiling);
 	worker->loop.on_tick = on_tick;
 	worker->loop.arg = worker;
 	worker->emit_bytes = max_head + EMIT_EXTRA;
@@ -320,10 +325,18 @@ void worker_set_topo(struct worker *worker, struct topo *topo)
 	mailbox_post(&worker->mailbox, &news->letter);
 }
 
+bool worker_may_accept(const struct worker *worker)
+{
+	struct shared *shared = worker->shared;
+
+	return atomic_load_explicit(&shared->n_downstream, memory_order_relaxed) <
+		       shared->max_downstream &&
+	       !ceiling_is_reached(&shared->ceiling);
+}
+
 void worker_resume_accepting(struct worker *worker)
 {
-	if (atomic_load_explicit(&worker->shared->n_downstream, memory_order_relaxed) >=
-		worker->shared->max_downstream)
+	if (!worker_may_accept(worker))
 		return;
 	for (size_t i = 0; i < worker->n_doors; i++)
 		if (worker->doors[i].listener.paused)

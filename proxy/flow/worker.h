@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/ceiling.h"
 #include "base/slab.h"
 #include "config/config.h"
 #include "flow/outcome.h"
@@ -80,6 +81,7 @@ struct shared {
 	struct listen_set admin_listen;    /* for the addresses */
 	const struct discovery *discovery; /* NULL: services are not looked for */
 	atomic_uint n_downstream;          /* open, against NIGH_MAX_CONNECTIONS */
+	struct ceiling ceiling;            /* bytes in flight, against NIGH_MAX_MEMORY */
 	atomic_ulong flow_ids;
 	unsigned max_downstream;
 	bool draining;    /* the main thread's: a drain has begun */
@@ -121,7 +123,8 @@ struct worker {
 	char *emit;       /* where heads are put together */
 	size_t emit_bytes;
 
-	bool draining; /* inbound responses say close */
+	bool draining;   /* inbound responses say close */
+	bool heads_wait; /* some client's, for memory */
 	unsigned index;
 	bool thread_runs;
 	pthread_t thread;
@@ -153,6 +156,9 @@ bool worker_order(
 
 /* A new snapshot for the worker; takes over one reference. */
 void worker_set_topo(struct worker *worker, struct topo *topo);
+
+/* Not at a limit: of connections, or of memory. */
+bool worker_may_accept(const struct worker *worker);
 
 /* Accepting goes on after it had paused at a limit. */
 void worker_resume_accepting(struct worker *worker);

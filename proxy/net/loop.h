@@ -18,6 +18,9 @@ struct evdns_base;
 /* Bytes read from a socket at once: with this, 64 KiB is all a direction can hold. */
 #define LOOP_READ_BYTES (60 << 10)
 
+/* The same where memory is short, and the small buffer that holds so much. */
+#define LOOP_SHORT_BYTES ((2 << 10) - sizeof(struct buf))
+
 #define LOOP_TICK_MS 50
 
 #define PIPE_NEVER (-2)
@@ -64,6 +67,18 @@ struct loop {
 /* 0, or -errno. head_bytes: room in the scratch beside one full read. */
 __attribute__((warn_unused_result)) int loop_init(struct loop *loop, size_t head_bytes);
 void loop_fini(struct loop *loop);
+
+/* Memory for bytes in flight is short: see ceiling.h, and stream_takes. */
+static inline bool loop_is_short(const struct loop *loop)
+{
+	return ceiling_is_near(loop->bufs.ceiling);
+}
+
+/* How much to read from a socket at once now. */
+static inline size_t loop_read_bytes(const struct loop *loop)
+{
+	return loop_is_short(loop) ? LOOP_SHORT_BYTES : LOOP_READ_BYTES;
+}
 
 /* With what is in it; the next move makes a new one. */
 void loop_close_pipe(struct loop *loop);

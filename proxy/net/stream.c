@@ -12,6 +12,7 @@
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -40,8 +41,10 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
 		stream->hung_up = stream->readable = true;
 	if (what & EV_READ)
 		stream->readable = true;
-	if (what & EV_WRITE)
+	if (what & EV_WRITE) {
 		stream->writable = true;
+		stream->full = false;
+	}
 	stream->on_ready(stream);
 }
 
@@ -112,7 +115,7 @@ void stream_close(struct stream *stream)
 	stream->fd = -1;
 	buf_put(&stream->loop->bufs, stream->out);
 	stream->out = NULL;
-	stream->readable = stream->writable = false;
+	stream->readable = stream->writable = stream->full = false;
 }
 
 void stream_reset(struct stream *stream)
@@ -202,6 +205,19 @@ static ssize_t send_pieces(int fd, const struct iovec *iov, int n_iov)
 		len += iov[i].iov_len;
 	}
 	return send(fd, together, len, MSG_NOSIGNAL);
+}
+
+/*
+ * The kernel says that there is room when a third of the queue is free, which takes a
+ * short read whole. When it says that there is none it has noted that somebody waits: the
+ * event comes, though no write has failed. A broken connection is for the write to find.
+ */
+bool stream_has_room(struct stream *stream)
+{
+	struct pollfd room = {.fd = stream->fd, .events = POLLOUT};
+
+	stream->full = poll(&room, 1, 0) == 0;
+	return !stream->full;
 }
 
 /* Writes once; gives what is left of the iovs. */
@@ -348,16 +364,17 @@ static ssize_t move_unseen(
 ssize_t stream_move(struct stream *from, struct stream *to, size_t max, int *write_error)
 {
 	struct iovec iov = {from->loop->scratch, 0};
+	size_t cap;
 	ssize_t n;
 
 	*write_error = 0;
-	if (from->plenty && have_pipe(from->loop)) {
+	if (from->plenty && !loop_is_short(from->loop) && have_pipe(from->loop)) {
 		n = move_unseen(from, to, max, write_error);
 		if (n != -EINVAL)
 			return n;
 	}
-	n = stream_read(
-		from, iov.iov_base, max < LOOP_READ_BYTES ? max : LOOP_READ_BYTES);
+	cap = loop_read_bytes(from->loop);
+	n = stream_read(from, iov.iov_base, max < cap ? max : cap);
 	if (n > 0) {
 		iov.iov_len = (size_t)n;
 		*write_error = stream_write(to, &iov, 1);

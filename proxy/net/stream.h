@@ -12,8 +12,8 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "net/loop.h"
 
-struct loop;
 struct stream;
 struct sockaddr;
 
@@ -29,6 +29,7 @@ struct stream {
 	int fd;              /* -1 is none */
 	bool readable;       /* a read may give something */
 	bool writable;
+	bool full;       /* takes nothing now, and `writable` will come: stream_takes */
 	bool plenty;     /* far into a large message, and the last read was a full one */
 	bool hung_up;    /* the peer has sent FIN: read on to the end */
 	bool fin_wanted; /* FIN goes when `out` is empty */
@@ -111,10 +112,26 @@ __attribute__((warn_unused_result)) int stream_flush(struct stream *stream);
 /* Sends FIN behind what waits. */
 void stream_finish(struct stream *stream);
 
-/* True while bytes wait for the socket: whoever feeds the stream has to pause. */
+/* True while bytes wait for the socket, or would: whoever feeds the stream has to pause,
+ * and on_ready comes when he may go on. */
 static inline bool stream_is_blocked(const struct stream *stream)
 {
-	return stream->out != NULL;
+	return stream->out || stream->full;
+}
+
+/* Asks the kernel; false makes it blocked. Seldom called, and not to burden those who
+ * may call it. */
+__attribute__((cold)) bool stream_has_room(struct stream *stream);
+
+/*
+ * Whether to read for that stream now. Where memory is short only what its socket takes
+ * at once is read for it: the bytes wait in the kernel's queue on the other side, and
+ * that makes the sender wait.
+ */
+static inline bool stream_takes(struct stream *stream)
+{
+	return !stream_is_blocked(stream) &&
+	       (!loop_is_short(stream->loop) || stream_has_room(stream));
 }
 
 /*

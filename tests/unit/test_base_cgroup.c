@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CPU quotas of both versions of cgroups, from trees of files in a temporary folder. */
+/* Limits of both versions of cgroups, from trees of files in a temporary folder. */
 #include <criterion/criterion.h>
 #include <ftw.h>
 #include <sched.h>
@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/cpu.h"
+#include "base/cgroup.h"
 
 static void write_file(const char *root, const char *path, const char *text)
 {
@@ -74,7 +74,39 @@ static const struct {
 	{"empty file", {SELF, "0::/\n", "sys/fs/cgroup/cpu.max", ""}, MANY},
 };
 
-Test(base_cpu, quotas)
+#define V1_MEMORY "2:cpu,cpuacct:/\n4:memory:/pods/p\n"
+#define V1_NONE   "9223372036854771712\n" /* what version 1 shows for none */
+
+static const struct {
+	const char *name;
+	const char *files[8];
+	int64_t bytes;
+} memory_rows[] = {
+	{"nothing is there", {NULL}, INT64_MAX},
+	{"no limit", {SELF, "0::/\n", "sys/fs/cgroup/memory.max", "max\n"}, INT64_MAX},
+	{"own namespace", {SELF, "0::/\n", "sys/fs/cgroup/memory.max", "134217728\n"},
+		128 << 20},
+	{"the least on the way",
+		{SELF, "0::/pods/p\n", "sys/fs/cgroup/pods/p/memory.max", "134217728\n",
+			"sys/fs/cgroup/pods/memory.max", "67108864\n"},
+		64 << 20},
+	{"version 1",
+		{SELF, V1_MEMORY, "sys/fs/cgroup/memory/pods/p/memory.limit_in_bytes",
+			"134217728\n"},
+		128 << 20},
+	{"version 1 without limit",
+		{SELF, V1_MEMORY, "sys/fs/cgroup/memory/memory.limit_in_bytes", V1_NONE},
+		9223372036854771712},
+};
+
+static void make_tree(char *root, const char *const *files)
+{
+	cr_assert(mkdtemp(root));
+	for (size_t k = 0; files[k]; k += 2)
+		write_file(root, files[k], files[k + 1]);
+}
+
+Test(base_cgroup, quotas)
 {
 	cpu_set_t set;
 	int n_cpus;
@@ -85,16 +117,26 @@ Test(base_cpu, quotas)
 		char root[] = "/tmp/nigh-cgroup-XXXXXX";
 		int want = rows[i].quota < n_cpus ? rows[i].quota : n_cpus;
 
-		cr_assert(mkdtemp(root));
-		for (size_t k = 0; rows[i].files[k]; k += 2)
-			write_file(root, rows[i].files[k], rows[i].files[k + 1]);
-		cr_expect_eq(cpu_quota_at(root), want, "%s: %d", rows[i].name,
-			cpu_quota_at(root));
+		make_tree(root, rows[i].files);
+		cr_expect_eq(cgroup_cpus_at(root), want, "%s: %d", rows[i].name,
+			cgroup_cpus_at(root));
 		nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	}
 }
 
-Test(base_cpu, this_machine_has_at_least_one)
+Test(base_cgroup, memory)
 {
-	cr_expect_geq(cpu_quota(), 1);
+	for (size_t i = 0; i < sizeof(memory_rows) / sizeof(*memory_rows); i++) {
+		char root[] = "/tmp/nigh-cgroup-XXXXXX";
+
+		make_tree(root, memory_rows[i].files);
+		cr_expect_eq(cgroup_memory_at(root), memory_rows[i].bytes, "%s: %ld",
+			memory_rows[i].name, (long)cgroup_memory_at(root));
+		nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	}
+}
+
+Test(base_cgroup, this_machine_has_at_least_one)
+{
+	cr_expect_geq(cgroup_cpus(), 1);
 }
