@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/ceiling.h"
 #include "base/rng.h"
 #include "base/slab.h"
 
@@ -101,6 +102,53 @@ Test(base_slab, zeroed)
 	struct slab slab = {0};
 
 	slab_fini(&slab);
+}
+
+/* All that a pool takes counts, whatever the size, and is given back. */
+Test(base_ceiling, counts_what_a_pool_takes)
+{
+	static const size_t sizes[] = {100, 2000, 8000, 60000, 300000};
+	struct buf *bufs[sizeof(sizes) / sizeof(*sizes)];
+	struct ceiling ceiling;
+	struct buf_pool pool;
+	size_t sum = 0;
+
+	ceiling_init(&ceiling, 0);
+	buf_pool_init(&pool);
+	buf_pool_limit(&pool, &ceiling);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		bufs[i] = buf_get(&pool, sizes[i]);
+		sum += sizes[i];
+		cr_assert(bufs[i]);
+		cr_expect(ceiling_used(&ceiling) >= sum, "%zu: %zu", sizes[i],
+			ceiling_used(&ceiling));
+	}
+	cr_expect(!ceiling_is_near(&ceiling) && !ceiling_is_reached(&ceiling));
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+		buf_put(&pool, bufs[i]);
+	buf_pool_fini(&pool);
+	cr_expect_eq(ceiling_used(&ceiling), 0);
+}
+
+Test(base_ceiling, marks)
+{
+	struct ceiling ceiling, none = {0};
+
+	ceiling_init(&ceiling, 8 << 20);
+	ceiling_take(&ceiling, 5 << 20);
+	cr_expect(!ceiling_is_near(&ceiling) && !ceiling_is_reached(&ceiling));
+	ceiling_take(&ceiling, 1 << 20);
+	cr_expect(ceiling_is_near(&ceiling) && !ceiling_is_reached(&ceiling));
+	/* So far from the limit that a chunk still fits. */
+	ceiling_take(&ceiling, 3 << 19);
+	cr_expect(ceiling_is_reached(&ceiling) &&
+		  ceiling_used(&ceiling) + (512 << 10) <= ceiling_limit(&ceiling));
+	ceiling_give(&ceiling, 3 << 20);
+	cr_expect(!ceiling_is_near(&ceiling));
+	/* Zeroed, or none at all, is no limit. */
+	ceiling_take(&none, 1 << 30);
+	cr_expect(!ceiling_is_near(&none) && !ceiling_is_reached(&none));
+	cr_expect(!ceiling_is_near(NULL) && !ceiling_is_reached(NULL));
 }
 
 Test(base_buf, sizes)

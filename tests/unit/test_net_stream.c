@@ -216,6 +216,50 @@ Test(net_stream, moves_all_in_order)
 	end_fini(&to);
 }
 
+/* Short of memory: who asks before he reads leaves nothing for us to hold, and hears of
+ * it when he may go on. */
+Test(net_stream, holds_nothing_where_memory_is_short)
+{
+	static unsigned char bytes[N_BYTES / 4];
+	struct ceiling ceiling;
+	size_t n_written = 0, n_seen = 0;
+	int n_refused = 0;
+	struct end end;
+
+	end_init(&end);
+	make_tight(&end);
+	ceiling_init(&ceiling, 8 << 20);
+	ceiling_take(&ceiling, 7 << 20);
+	buf_pool_limit(&end.loop.bufs, &ceiling);
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = pattern(i);
+	while (n_written < sizeof(bytes)) {
+		size_t n = sizeof(bytes) - n_written, cap = loop_read_bytes(&end.loop);
+		struct iovec iov = {bytes + n_written, n < cap ? n : cap};
+
+		if (stream_takes(&end.stream)) {
+			n_written += iov.iov_len;
+			cr_assert(stream_write(&end.stream, &iov, 1) == 0);
+			cr_assert(!end.stream.out);
+			continue;
+		}
+		n_refused++;
+		end.n_ready = 0;
+		cr_assert(stream_is_blocked(&end.stream));
+		while (end.n_ready == 0) {
+			peer_takes(&end, &n_seen);
+			turn(&end.loop);
+		}
+		cr_assert(!stream_is_blocked(&end.stream));
+	}
+	stream_finish(&end.stream);
+	while (peer_takes(&end, &n_seen) >= 0)
+		turn(&end.loop);
+	cr_expect(n_seen == sizeof(bytes) && n_refused > 3, "%zu, %d", n_seen, n_refused);
+	cr_expect_eq(ceiling_used(&ceiling), 7 << 20);
+	end_fini(&end);
+}
+
 Test(net_stream, fin_behind_what_waits)
 {
 	static char bytes[1 << 20];
