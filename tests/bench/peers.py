@@ -202,6 +202,8 @@ PEERS = [
 # nigh against itself, in the scenarios that name them.
 VARIANTS = [
     Peer("2 workers", "nigh", nigh_command, nigh("http", NIGH_WORKERS="2")),
+    *(Peer(f"seccomp {word}", "nigh", nigh_command, nigh("http", NIGH_SECCOMP=word))
+      for word in ("on", "off")),
     *(Peer(f"cap {n}", "nigh", nigh_command, nigh("http", NIGH_MAX_REQUESTS=str(n)))
       for n in (0, 1000, 100)),
     *(Peer(f"{n} endpoints", "nigh", nigh_command, nigh_route(n))

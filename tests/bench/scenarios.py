@@ -154,6 +154,8 @@ SCENARIOS = [
              max_rounds=1),
     Scenario("workers", "one core, 1 and 2 workers", requests(), CPU,
              named("nigh", "2 workers")),
+    Scenario("seccomp", "with and without the filter of system calls", requests(), CPU,
+             named("seccomp on", "seccomp off")),
     Scenario("caps", "requests until a connection is recycled", requests(), CPU,
              named("cap 0", "cap 1000", "cap 100")),
     Scenario("endpoints", "a service of so many endpoints", requests("-a", warm_up=2),
