@@ -89,6 +89,12 @@ int confine_rights(void)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? 0 : -errno;
 }
 
+/* Of an old kernel, of one without filters, of a container that does not let us. */
+static bool is_refusal(int err)
+{
+	return err == -EINVAL || err == -ENOSYS || err == -EPERM || err == -EACCES;
+}
+
 int confine_calls(void)
 {
 	scmp_filter_ctx filter;
@@ -103,11 +109,8 @@ int confine_calls(void)
 	err = set_attributes(filter);
 	if (err == 0)
 		err = add_rows(filter);
-	if (err == 0) {
+	if (err == 0)
 		err = seccomp_load(filter);
-		if (err == -EINVAL || err == -ENOSYS || err == -EPERM || err == -EACCES)
-			err = -EOPNOTSUPP;
-	}
 	seccomp_release(filter);
-	return err;
+	return is_refusal(err) ? -EOPNOTSUPP : err;
 }

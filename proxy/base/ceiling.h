@@ -7,6 +7,14 @@
  *
  * It refuses nothing. Whoever would take more asks first: above the soft mark he takes
  * the little that he cannot do without, and at the hard mark nothing new begins.
+ *
+ * Why nobody waits for ever: above the soft mark a direction waits for its own sink alone
+ * (stream_takes), with its bytes in the kernel's queues; who is stalled adds nothing, and
+ * keeps nobody from going on, however much of the memory below that mark is his. What
+ * then fills the rest has an end: heads (NIGH_HEADER_TIMEOUT, and the oldest goes on),
+ * requests until they are connected (NIGH_CONNECT_TIMEOUT), copies of those that were
+ * sent (given back at the hard mark). What has none is small: 2 KiB of what a client
+ * sends behind a request that nobody answers.
  */
 #include <stdatomic.h>
 #include <stdbool.h>
