@@ -23,7 +23,7 @@ struct chunk {
 
 #ifdef __SANITIZE_ADDRESS__
 #define SLAB_IS_MALLOC 1
-#else
+#elif !defined(SLAB_IS_MALLOC) /* valgrind's build defines it */
 #define SLAB_IS_MALLOC 0
 #endif
 

@@ -23,21 +23,21 @@ enum scan_state {
 
 /* tchar of RFC 9110 section 5.6.2; a row for sixteen bytes, none above ASCII. */
 #define T true
-#define _ false
+#define F false
 /* clang-format off */
 static const bool is_token[256] = {
-	_, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _,
-	_, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _,
-	_, T, _, T, T, T, T, T, _, _, T, T, _, T, T, _,
-	T, T, T, T, T, T, T, T, T, T, _, _, _, _, _, _,
-	_, T, T, T, T, T, T, T, T, T, T, T, T, T, T, T,
-	T, T, T, T, T, T, T, T, T, T, T, _, _, _, T, T,
+	F, F, F, F, F, F, F, F, F, F, F, F, F, F, F, F,
+	F, F, F, F, F, F, F, F, F, F, F, F, F, F, F, F,
+	F, T, F, T, T, T, T, T, F, F, T, T, F, T, T, F,
+	T, T, T, T, T, T, T, T, T, T, F, F, F, F, F, F,
+	F, T, T, T, T, T, T, T, T, T, T, T, T, T, T, T,
+	T, T, T, T, T, T, T, T, T, T, T, F, F, F, T, T,
 	T, T, T, T, T, T, T, T, T, T, T, T, T, T, T, T,
-	T, T, T, T, T, T, T, T, T, T, T, _, T, _, T, _,
+	T, T, T, T, T, T, T, T, T, T, T, F, T, F, T, F,
 };
 /* clang-format on */
 #undef T
-#undef _
+#undef F
 
 static bool is_blank(uint8_t c)
 {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures.  NIGH names the binary; everything else comes from the kernel."""
 import contextlib
+import os
 
 import pytest
 
@@ -43,7 +44,10 @@ def backend(cleanup):
 class Starter:
     """Starts sidecars with quiet, quick and parallel-safe settings."""
 
-    BASE = {"ADMIN": "127.0.0.1:0", "OUTBOUND": "off", "DRAIN_DELAY": "0s", "WORKERS": "1"}
+    # Of a test that does not say how many workers; tests/tsan/run wants more than one.
+    WORKERS = os.environ.get("NIGH_TEST_WORKERS", "1")
+    BASE = {"ADMIN": "127.0.0.1:0", "OUTBOUND": "off", "DRAIN_DELAY": "0s",
+            "WORKERS": WORKERS}
 
     def __init__(self, binary, stack):
         self.binary = binary

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import threading
@@ -25,10 +26,17 @@ REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error
                     r"|[Aa]ssertion .* failed")
 
 
+# What nigh is run under, such as valgrind.
+WRAPPER = shlex.split(os.environ.get("NIGH_TEST_WRAPPER", ""))
+# Of the environment of each nigh, where a test does not say otherwise.
+DEFAULTS = dict(pair.split("=", 1)
+                for pair in os.environ.get("NIGH_TEST_DEFAULTS", "").split())
+
+
 def environment(settings):
     """The whole environment of the process: NAME=value becomes NIGH_NAME, and what is
     not all capitals stays as it is."""
-    env = {"PATH": os.environ["PATH"], **SANITIZER}
+    env = {"PATH": os.environ["PATH"], **SANITIZER, **DEFAULTS}
     env.update({("NIGH_" if name.isupper() else "") + name: str(value)
                 for name, value in settings.items()})
     return env
@@ -41,7 +49,7 @@ def check_report(output, status):
 
 def run_command(binary, *arguments, timeout=30, **settings):
     """Run nigh with arguments to its end."""
-    done = subprocess.run([binary, *arguments], env=environment(settings), text=True,
+    done = subprocess.run([*WRAPPER, binary, *arguments], env=environment(settings), text=True,
                           stdin=subprocess.DEVNULL, capture_output=True,
                           timeout=timeout, check=False)
     check_report(done.stdout + done.stderr, done.returncode)
@@ -77,7 +85,7 @@ class Sidecar:
         self.lines = []             # of its log
         self._news = threading.Condition()
         self._process = subprocess.Popen(
-            [*prefix, binary], env=environment(settings), text=True, errors="replace",
+            [*prefix, *WRAPPER, binary], env=environment(settings), text=True, errors="replace",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.pid = self._process.pid
         self._readers = [threading.Thread(target=self._read, args=(pipe,), daemon=True)
