@@ -234,8 +234,10 @@ static const char *on_trailer_name(struct body *body, uint8_t c)
 		return is_no_trailer(body) ? "a trailer that belongs into the head"
 					   : NULL;
 	}
+	if (!is_token(c))
+		return "a malformed trailer name";
 	follow_name(body, c);
-	return is_token(c) ? NULL : "a malformed trailer name";
+	return NULL;
 }
 
 /* Consumes one byte of the framing; gives what is wrong with it, or NULL. */
