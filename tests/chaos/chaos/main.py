@@ -82,6 +82,10 @@ class Run:
         (self.folder / "problems").write_text("\n".join(problems))
         (self.folder / "results").write_text(
             "\n".join(map(str, [*world.results, *world.talks, *world.events])))
+        (self.folder / "explained").write_text("\n".join(
+            f"{rule} {case.result} {case.tried} {case.pod} idem={case.plan.idempotent} "
+            f"size={case.plan.size}{oracle.story(case.result.id)}"
+            for rule, case in oracle.explained))
         kinds = collections.Counter(result.kind for result in world.results)
         talks = collections.Counter(result.kind for result in world.talks)
         events = collections.Counter(event.kind for event in world.events)

@@ -218,6 +218,7 @@ class Oracle:
         self.facts = facts
         self.problems = []
         self.reasons = collections.Counter()
+        self.explained = []
         self.judge_ledgers()
         for result in facts.results:
             self.judge(result)
@@ -297,6 +298,7 @@ class Oracle:
         rule = next((rule for rule in RULES if rule(case)), None)
         if rule:
             self.reasons[rule.__name__] += 1
+            self.explained.append((rule.__name__, case))
         else:
             self.problem("a failure without a reason", result.id,
                          f"{result}\n    tried {case.tried} pod {case.pod} "
@@ -315,9 +317,12 @@ class Oracle:
         elif result.kind == "ok":
             seen = self.facts.of[result.id]
             ends = [entry.words[1] for entry in seen["t"]]
-            died = self.facts.overlap(["app killed"], pods_of(self.facts, result),
-                                      result.begin, result.end + 5)
-            if seen["F"] or not (talk.reset_by == "client" or died or ends == ["FIN"]):
+            # The kernel of who is killed sends FIN, and the other side goes on for a while.
+            died = self.facts.overlap(
+                ["app killed", "side killed", "caller killed"],
+                [*pods_of(self.facts, result), result.way.caller], result.begin, result.end + 5)
+            is_fine = not seen["F"] and (talk.reset_by == "client" or ends == ["FIN"])
+            if not (is_fine or died):
                 self.problem("a TCP connection ended well on one side only", result.id,
                              f"{result} {ends}")
         else:
