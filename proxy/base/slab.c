@@ -21,7 +21,11 @@ struct chunk {
 
 #define CHUNK_HEADER 64
 
-#ifdef __SANITIZE_ADDRESS__
+#ifndef __has_feature
+#define __has_feature(x) 0 /* gcc has a macro for it */
+#endif
+
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 #define SLAB_IS_MALLOC 1
 #elif !defined(SLAB_IS_MALLOC) /* valgrind's build defines it */
 #define SLAB_IS_MALLOC 0
