@@ -482,13 +482,14 @@ static void hold_more(struct exchange *exchange, struct str bytes)
 	hold_no_more(exchange);
 }
 
-/* The client broke the rules or went away within its body. */
+/* The client broke the rules or went away within its body. A response that has begun ends
+ * here too, and must not look like a whole one. */
 static void abandon(struct exchange *exchange, const char *problem)
 {
 	if (problem && !exchange->head_sent)
 		exchange_answer(exchange, OUTCOME_bad_request, problem);
 	else
-		client_drop(exchange->client, problem != NULL);
+		client_drop(exchange->client, exchange->head_sent);
 }
 
 /* An upstream that takes no more of the body may have answered all the same. */

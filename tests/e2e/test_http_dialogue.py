@@ -131,6 +131,11 @@ both("client ends within the trailers",
 both("broken end of the last chunk",
      send(post(CHUNKED, body="5\r\nhello\r\n0\r\n\r")), app_head(post(CHUNKED)), send(b"\r\n"),
      get_local(400), lambda stage: check_not_complete(stage.conn))
+both("client ends in a body, in the middle of a response without a length",
+     send(post("Content-Length: 10", body="hello")), app_head(post("Content-Length: 10")),
+     app_bytes(b"hello"), reply(text("HTTP/1.1 200 OK", body="a part")),
+     get_head(text("HTTP/1.1 200 OK", "Connection: close")), get_bytes(b"a part"),
+     client_fin(), get_cut())
 both("application half-closes after its response",
      send(GET), app(GET), reply(HELLO), reply_fin(), get(HELLO), app_fin(), kept())
 both("application resets before its response",
