@@ -21,123 +21,41 @@
  * and what went over the connections is right (transcript.h).
  */
 #include "base/clock.h"
-#include "base/log.h"
 #include "flow/client.h"
 #include "flow/drain.h"
 #include "flow/exchange.h"
 #include "flow/target.h"
 #include "fuzz.h"
 #include "sim.h"
-#include "topo/store.h"
 #include "transcript.h"
+#include "world.h"
 
 #define TURNS_MAX   20000
 #define HELD_MAX    (64 << 10)
 #define PLENTY      (4 << 20) /* MOVE_FROM of net/stream.c */
 #define FILLER      (12 << 10)
-#define SENT_MAX    (384 << 10)
+#define SENT_MAX    (640 << 10)
 #define PIECES_MAX  150 /* of a whole run: each costs a turn */
-#define N_FRONTS    5
 #define CLIENTS_MAX 6
-
-static char *const environments[][8] = {
-	{"NIGH_MAX_HEADER_BYTES=1KiB", "NIGH_INBOUND=15080=8080"},
-	{"NIGH_MAX_HEADER_BYTES=1KiB", "NIGH_INBOUND=15080=8080", "NIGH_MAX_REQUESTS=2",
-		"NIGH_RESPONSE_TIMEOUT=2s", "NIGH_RETRY_BUDGET=100",
-		"NIGH_ACCESS_LOG=on"},
-};
-static struct config configs[2];
-
-static const struct front front_rows[N_FRONTS] = {
-	{.direction = INBOUND, .host = "127.0.0.1", .port = 8080, .side = "inbound"},
-	{.direction = OUTBOUND, .side = "outbound"},
-	{.direction = OUTBOUND,
-		.side = "route",
-		.service = "orders",
-		.namespace_ = "shop",
-		.service_port = "80"},
-	{.direction = INBOUND,
-		.protocol = PROTOCOL_TCP,
-		.host = "127.0.0.1",
-		.port = 9000,
-		.side = "inbound"},
-	{.direction = OUTBOUND,
-		.protocol = PROTOCOL_TCP,
-		.side = "route",
-		.service = "db",
-		.namespace_ = "shop",
-		.service_port = "5432"},
-};
-
-#define SLICE(service, port, addresses)                                                  \
-	"{\"apiVersion\":\"discovery.k8s.io/v1\",\"kind\":\"EndpointSlice\","            \
-	"\"metadata\":{\"name\":\"" service "-x\",\"namespace\":\"shop\",\"labels\":{"   \
-	"\"kubernetes.io/service-name\":\"" service "\"}},\"addressType\":\"IPv4\","     \
-	"\"ports\":[{\"name\":\"p\",\"port\":" port "}],\"endpoints\":[" addresses "]}"
-#define ENDPOINT(address, node)                                                          \
-	"{\"addresses\":[\"" address "\"],\"nodeName\":\"" node "\"}"
-#define SERVICE(name, port)                                                              \
-	"{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"" name     \
-	"\",\"namespace\":\"shop\"},\"spec\":{\"clusterIP\":\"10.96.0.1\",\"ports\":["   \
-	"{\"name\":\"p\",\"port\":" port "}]}}"
-
-static const char *const endpoints[2] = {
-	SERVICE("orders", "80") SERVICE("db", "5432")
-		SLICE("db", "5432", ENDPOINT("10.0.0.9", "n1")) SLICE("orders", "8080",
-			ENDPOINT("10.0.0.1", "n1") "," ENDPOINT(
-				"10.0.0.2", "n1") "," ENDPOINT("10.0.0.3", "n2")),
-	SERVICE("orders", "80") SLICE("orders", "8080",
-		ENDPOINT("10.0.0.3", "n1") "," ENDPOINT("10.0.0.4", "n3")),
-};
-static struct topo *topos[2];
 
 static struct {
 	struct worker worker;
 	struct shared shared;
-	struct front fronts[N_FRONTS];
+	struct front fronts[WORLD_FRONTS];
 	struct sim_socket *clients[CLIENTS_MAX];
 	size_t n_clients, client; /* the current one */
 	size_t upstream;          /* the same; SIZE_MAX: the newest */
 	size_t piece, n_pieces;   /* how what is sent is cut */
 	size_t n_sent;
 	unsigned topo;
+	bool ends_at_once;
 } run;
-
-static void hold(void *arg, const char *namespace_, const char *name)
-{
-	(void)arg;
-	(void)namespace_;
-	(void)name;
-}
-
-static const struct discovery discovery = {.hold = hold, .release = hold};
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	static const char *const keys[] = {TOPO_LABEL_HOSTNAME, "*"};
-	static const struct topo_self self = {.node_name = "n1"};
-	static const struct topo_policy policy = {.namespace_ = "shop",
-		.cluster_domain = "cluster.local",
-		.keys = keys,
-		.n_keys = 2};
-
 	(void)argc;
 	(void)argv;
-	log_init(LOG_ERROR, false);
-	run.shared.policy = policy;
-	for (int i = 0; i < 2; i++) {
-		struct topo_store *store = topo_store_create();
-		struct topo_report report = {0};
-		struct config_errors errors;
-
-		CHECK(config_load_from(&configs[i], environments[i], "/nonexistent",
-			      &errors) == 0);
-		CHECK(topo_store_load(
-			      store, endpoints[i], strlen(endpoints[i]), &report) == 0);
-		topos[i] = topo_build(store, &self, &policy);
-		topo_report_fini(&report);
-		topo_store_destroy(store);
-	}
+	world_init();
 	return 0;
 }
 
@@ -283,26 +201,25 @@ static void send_pieces(struct sim_socket *socket, struct str bytes)
 	}
 }
 
+static unsigned digit(struct str *arg)
+{
+	return fuzz_byte(arg) & 15;
+}
+
 static void op_accept(struct str arg)
 {
-	uint16_t front = (uint16_t)(fuzz_byte(&arg) % N_FRONTS); /* '0' % 5 is 3 */
+	uint16_t front = (uint16_t)(digit(&arg) % WORLD_FRONTS);
 	struct sim_socket *client;
 
-	front = (uint16_t)((front + 2) % N_FRONTS);
 	if (run.n_clients == CLIENTS_MAX)
 		return;
 	client = sim_dial(front);
 	if (!client)
 		return;
-	client->is_raw = front_rows[front].protocol == PROTOCOL_TCP;
+	client->is_raw = world_fronts[front].protocol == PROTOCOL_TCP;
 	run.client = run.n_clients;
 	run.clients[run.n_clients++] = client;
 	send_pieces(client, arg);
-}
-
-static unsigned digit(struct str *arg)
-{
-	return fuzz_byte(arg) & 15;
 }
 
 static void op_choose(char letter, struct str arg)
@@ -337,7 +254,7 @@ static void use_topo(unsigned i)
 	struct topo *before = run.worker.topo;
 
 	/* As take_topo of worker.c, which takes it from a letter. */
-	run.worker.topo = topo_ref(topos[i]);
+	run.worker.topo = topo_ref(world_topos[i]);
 	targets_follow_topo(&run.worker);
 	topo_unref(before);
 }
@@ -412,6 +329,13 @@ static void op_worker(char letter, struct str arg)
 	case 'd':
 		drain_begin(&run.worker);
 		break;
+	case 'z':
+		drain_add_status(&run.worker, &(struct drain_status){0});
+		drain_cut_off(&run.worker, &(unsigned){0});
+		break;
+	case 'Z':
+		run.ends_at_once = true;
+		break;
 	default:
 		if (!client)
 			break;
@@ -437,7 +361,7 @@ static void op(char letter, struct str arg)
 		op_stream(current_client(), letter, arg);
 	else if (strchr("FQRBWKPS", letter))
 		op_stream(current_upstream(), ascii_lower(letter), arg);
-	else if (strchr("nXygdD", letter))
+	else if (strchr("nXygdDzZ", letter))
 		op_worker(letter, arg);
 }
 
@@ -447,28 +371,30 @@ static void begin(unsigned options)
 {
 	sim_reset();
 	sim.runs = true;
-	run.shared.config = &configs[options & 1];
+	run.shared.policy = world_policy;
+	run.shared.config = &world_configs[options & 1];
 	run.shared.max_downstream = options & 4 ? 2 : 100;
-	run.shared.discovery = options & 2 ? &discovery : NULL;
+	run.shared.discovery = options & 2 ? &world_discovery : NULL;
 	run.shared.draining = false;
 	run.shared.fronts = run.fronts;
-	run.shared.n_fronts = N_FRONTS;
+	run.shared.n_fronts = WORLD_FRONTS;
 	atomic_store(&run.shared.n_downstream, 0);
 	atomic_store(&run.shared.flow_ids, 0);
-	for (uint16_t i = 0; i < N_FRONTS; i++) {
+	for (uint16_t i = 0; i < WORLD_FRONTS; i++) {
 		struct listen_set *set = &run.fronts[i].listen;
 
-		run.fronts[i] = front_rows[i];
+		run.fronts[i] = world_fronts[i];
 		set->fds[0] = sim_listen(i);
 		set->n = 1;
 		address_parse("127.0.0.1", (uint16_t)(15080 + i), &set->addrs[0]);
 	}
 	run.n_clients = run.client = run.n_sent = run.piece = run.n_pieces = run.topo = 0;
 	run.upstream = SIZE_MAX;
+	run.ends_at_once = false;
 	CHECK(worker_init(&run.worker, &run.shared, 0) == 0);
 	rng_init(&run.worker.loop.rng, 1);
 	run.worker.loop.stop = true; /* loop_run is one turn then */
-	run.worker.topo = topo_ref(topos[0]);
+	run.worker.topo = topo_ref(world_topos[0]);
 }
 
 /* Upstreams go first, so that a response that ends with its connection is whole. */
@@ -554,7 +480,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		op('a', STR("0"));
 		send_pieces(current_client(), bytes);
 	}
-	while (input.len > 0) {
+	while (input.len > 0 && !run.ends_at_once) {
 		bool is_same_moment = fuzz_byte(&input) == 0xfe;
 		char letter = (char)fuzz_byte(&input);
 
@@ -563,10 +489,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (letter)
 			op(letter, take_bytes(&input));
 	}
-	settle();
-	all_peers_leave();
-	check_nothing_left();
-	transcript_check();
+	if (!run.ends_at_once) {
+		settle();
+		all_peers_leave();
+		check_nothing_left();
+	}
 	end();
+	transcript_check();
 	return 0;
 }

@@ -183,7 +183,10 @@ static bool read_size(struct str line, uint64_t *size)
 			break;
 		*size = *size << 4 | (uint64_t)(digit - digits);
 	}
-	return i > 0 && i < 17 && (i == line.len || line.ptr[i] == ';');
+	if (i == 0 || i == 17)
+		return false;
+	line = (struct str){line.ptr + i, line.len - i};
+	return line.len == 0 || *str_trim(line).ptr == ';';
 }
 
 static enum reference_result read_trailers(
