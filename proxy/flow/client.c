@@ -20,6 +20,7 @@
 #include "flow/relay.h"
 
 #define LINGER_MS      5000
+#define NEW_MS         1000
 #define LONG_IDLE_MS   1000
 #define READS_PER_TURN 4
 
@@ -294,14 +295,6 @@ static void on_deferred(struct deferred *deferred)
 	serve(client);
 }
 
-static bool is_long_idle(const struct client *client)
-{
-	uint64_t since_ms =
-		client->deadline.at_ms - client->worker->config->idle_timeout_ms;
-
-	return clock_ms() - since_ms >= LONG_IDLE_MS;
-}
-
 /*
  * Who has been idle for long has read its last response, which is what lingering is for.
  * A request that crosses our FIN is then better reset than taken and thrown away: its
@@ -309,7 +302,10 @@ static bool is_long_idle(const struct client *client)
  */
 static void end_idle(struct client *client)
 {
-	if (atomic_load(&client->front->closed) || is_long_idle(client))
+	uint64_t since_ms =
+		client->deadline.at_ms - client->worker->config->idle_timeout_ms;
+
+	if (clock_ms() - since_ms >= LONG_IDLE_MS)
 		client_drop(client, false);
 	else
 		client_linger(client);
@@ -456,16 +452,21 @@ static void read_requests(struct client *client)
 	loop_defer(&worker->loop, &client->deferred, on_deferred);
 }
 
+/*
+ * Who has just been accepted, maybe out of the closing listener's queue, has a request on
+ * its way that it may not dare to send twice: it gets a moment.
+ */
+static bool is_new(const struct client *client)
+{
+	return client->life.n_requests == 0 &&
+	       clock_ms() - client->life.opened_ms < NEW_MS;
+}
+
 static bool is_between_requests(const struct client *client)
 {
 	return client->state == CLIENT_HEAD && !client->in && !client->stream.readable;
 }
 
-/*
- * Who has just been accepted, maybe out of the closing listener's queue, or has just been
- * answered, may have a request on its way that it does not dare to send twice: it gets a
- * moment.
- */
 void clients_close_idle(struct worker *worker, const struct front *front)
 {
 	list_each_safe (node, next, &worker->clients) {
@@ -474,10 +475,10 @@ void clients_close_idle(struct worker *worker, const struct front *front)
 		if (client->front != front || !is_between_requests(client) ||
 			stream_peek(&client->stream) > 0)
 			continue;
-		if (is_long_idle(client))
-			client_drop(client, false);
+		if (is_new(client))
+			deadline_set(
+				&worker->linger, &client->deadline, NEW_MS, on_deadline);
 		else
-			deadline_set(&worker->linger, &client->deadline, LONG_IDLE_MS,
-				on_deadline);
+			end_idle(client);
 	}
 }

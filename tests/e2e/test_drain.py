@@ -177,26 +177,6 @@ def test_request_that_crosses_the_end_is_not_taken(nigh, server):
                "it is refused by a reset")
 
 
-def test_request_that_crosses_the_end_of_a_busy_connection_is_served(nigh, server):
-    """Its sender could not tell that it has not been processed, were it taken and thrown
-    away: who has been answered a moment ago is served."""
-    app = server()
-    side = nigh.inbound(app, DRAIN_DELAY="0s", DRAIN_TIMEOUT="30s")
-    client = side.client()
-    start = time.monotonic()
-    exchange(client, app)
-    side.signal(signal.SIGTERM)
-    side.wait_event("drain", phase="finishing")
-    client.send(text("POST / HTTP/1.1", "Host: app.test"))
-    if time.monotonic() - start > 0.9:
-        return                          # this machine has made a pause: no moment ago
-    conn, _ = app.request()
-    conn.send(OK)
-    assert read_response(client).says_close()
-    client.expect_fin()
-    assert side.wait() == 0, side.log
-
-
 def test_connection_accepted_last_is_served(nigh, server):
     """It was in the queue when the listener closed; its request is on the way."""
     app = server()
