@@ -5,13 +5,14 @@ import os
 import resource
 import signal
 import socket
-import time
 
 import pytest
 
 from harness.dialogue import OK, assert_local
 from harness.kube import HOSTNAME, EndpointsFile, endpoint, node, service, slice_of
+from harness.kernel import unread_at
 from harness.message import read_response, text
+from harness.peer import wait_until
 from harness.server import closed_port
 
 GET = text("GET /x HTTP/1.1", "Host: app.test")
@@ -156,7 +157,7 @@ def no_resources(scene):
     """The client's connection got the last descriptor."""
     client = scene.inbound(scene.server().port)
     client.send(GET[:4])
-    time.sleep(0.1)
+    wait_until(lambda: unread_at(client) == 0, "it was accepted, and is read")
     in_use = len(os.listdir(f"/proc/{scene.side.pid}/fd"))
     limit_descriptors(scene.side, in_use)
     client.send(GET[4:])
