@@ -47,7 +47,7 @@ class Run:
         whole = stream if stream.endswith(cases.LAST) else stream + cases.LAST
         expected = strict_requests(whole).messages
         for name, port in self.proxies.items():
-            reading = await relay.read_by_proxy(self.app, port, whole)
+            reading = await relay.read_by_proxy(self.app, port, whole, len(expected))
             self.verdicts.check(name, BEHIND, expected, reading, data, all_of=True)
 
     async def request(self, data, rng):
@@ -58,8 +58,8 @@ class Run:
             self.verdicts.check(name, BESIDE, ours, read(data), data)
         if ours:
             for name, port in self.proxies.items():
-                self.verdicts.check(name, BESIDE, ours,
-                                    await relay.read_by_proxy(self.app, port, data), data)
+                reading = await relay.read_by_proxy(self.app, port, data, len(ours))
+                self.verdicts.check(name, BESIDE, ours, reading, data)
         for stream, end in streams:
             await self._behind(stream, end, data)
 

@@ -38,6 +38,7 @@ http {{
         location / {{
             proxy_pass http://127.0.0.1:{app};
             proxy_http_version 1.1;
+            proxy_ignore_client_abort on;
             proxy_set_header Connection "";
             proxy_set_header Host $http_host;
         }}

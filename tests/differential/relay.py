@@ -11,6 +11,7 @@ from harness import message
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 NO_TUNNEL = b"HTTP/1.1 405 No\r\nContent-Length: 0\r\n\r\n"
 DEADLINE = 20
+LINGER = 1      # who has read what is wanted, and does not mind our FIN
 
 
 class Connection(asyncio.Protocol):
@@ -42,7 +43,7 @@ class Connection(asyncio.Protocol):
             except (EOFError, AssertionError):
                 return
             self.pending = stream.pending
-            self.app.messages.append(of_harness(got))
+            self.app.add(of_harness(got))
             script = self.app.script
             self.transport.write(script.pop(0) if script else
                                  NO_TUNNEL if got.method == "CONNECT" else ANSWER)
@@ -53,20 +54,27 @@ class Connection(asyncio.Protocol):
 
 
 class Application:
-    """messages: the requests of this exchange; touched: on which connections they came.
-    The script has the answers to come; with hangs_up it closes behind the first."""
+    """messages: the requests of this exchange, with enough done when as many have come as
+    are wanted; touched: on which connections they came. The script has the answers to
+    come; with hangs_up it closes behind the first."""
 
     def __init__(self):
         self.open = set()
-        self.begin()
 
-    def begin(self, script=(), hangs_up=False):
+    def begin(self, script=(), hangs_up=False, wanted=None):
         self.messages, self.touched = [], {}
         self.script, self.hangs_up = list(script), hangs_up
+        self.wanted, self.enough = wanted, asyncio.get_running_loop().create_future()
         for conn in self.open:
             conn.new = b""
 
+    def add(self, got):
+        self.messages.append(got)
+        if len(self.messages) == self.wanted:
+            self.enough.set_result(None)
+
     async def start(self):
+        self.begin()
         server = await asyncio.get_running_loop().create_server(
             lambda: Connection(self), "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
@@ -89,8 +97,9 @@ class Client(asyncio.Protocol):
         return False
 
 
-async def converse(port, pieces, half_close, deadline=DEADLINE):
-    """Sends the pieces and gives what came back, and how it ended: FIN, RST or None."""
+async def converse(port, pieces, before_fin=None):
+    """Sends the pieces and a FIN, which may have to wait for something, and gives what
+    came back, and how it ended: FIN, RST or None when it has not."""
     loop = asyncio.get_running_loop()
     transport, client = await loop.create_connection(Client, "127.0.0.1", port)
     transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -98,21 +107,22 @@ async def converse(port, pieces, half_close, deadline=DEADLINE):
         transport.write(piece)
         if len(pieces) > 1:
             await asyncio.sleep(0)      # so that the proxy may read them apart
-    if half_close and not transport.is_closing():
+    if before_fin:
+        await asyncio.wait({client.end, before_fin}, timeout=DEADLINE,
+                           return_when=asyncio.FIRST_COMPLETED)
+    if not transport.is_closing():
         transport.write_eof()
-    try:
-        end = await asyncio.wait_for(client.end, deadline)
-    except asyncio.TimeoutError:
-        end = None
+    has_all = before_fin and before_fin.done()
+    await asyncio.wait({client.end}, timeout=LINGER if has_all else DEADLINE)
     transport.abort()
-    return client.data, end
+    return client.data, client.end.result() if client.end.done() else None
 
 
 async def forwarded(app, port, pieces):
     """What reaches the application of these bytes: complete messages, and for the readers
     the bytes of each connection with the way it ended, FIN if it has not."""
     app.begin()
-    answer, end = await converse(port, pieces, half_close=True)
+    answer, end = await converse(port, pieces)
     assert end, f"nigh has not answered {b''.join(pieces)!r}, so far {answer!r}"
     streams = []
     for conn in app.touched:
@@ -125,14 +135,14 @@ async def forwarded(app, port, pieces):
 async def answered(app, port, request, script):
     """What the client gets when the application answers like that and hangs up."""
     app.begin(script, hangs_up=True)
-    return await converse(port, [request], half_close=True)
+    return await converse(port, [request])
 
 
-async def read_by_proxy(app, port, data, patience=1):
-    """What a proxy that serves as a reader makes of these bytes, the last of which ask it
-    to close; one that waits for more has not read them to their end."""
-    app.begin()
-    answer, end = await converse(port, [data], half_close=False, deadline=patience)
+async def read_by_proxy(app, port, data, wanted):
+    """What a proxy that serves as a reader makes of these bytes, up to so many messages.
+    HAProxy forgets what it has not read when a FIN comes: that waits for these."""
+    app.begin(wanted=wanted)
+    answer, end = await converse(port, [data], before_fin=app.enough)
     for conn in app.touched:
         conn.pending = b""
     refused = re.findall(rb"HTTP/1\.1 [45]..[^\r]*", answer)
