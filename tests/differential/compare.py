@@ -49,10 +49,10 @@ class Verdicts:
         all_of: it must not have found more."""
         for number, want in enumerate(ours):
             if number == len(reading.messages):
-                if reading.error:
-                    self._stopped(reader, where, reading.error, data)
-                elif row := known.difference(reader, want, None, data):
+                if row := known.difference(reader, want, None, data, {known.WHOLE}):
                     self.differences[row] += 1
+                elif reading.error:
+                    self._stopped(reader, where, reading.error, data)
                 else:
                     self._fault(reader, where, f"does not see {want}", data)
                 return
@@ -61,7 +61,7 @@ class Verdicts:
                 return
         if all_of and len(reading.messages) > len(ours):
             extra = reading.messages[len(ours)]
-            if row := known.difference(reader, None, extra, data):
+            if row := known.difference(reader, None, extra, data, {known.WHOLE}):
                 self.differences[row] += 1
                 return
             self._fault(reader, where, f"sees one more: {extra}", data)

@@ -5,6 +5,9 @@ import re
 from dataclasses import dataclass
 
 
+WHOLE = "message"
+
+
 @dataclass(frozen=True)
 class Refusal:
     """A reader that does not take what nigh has forwarded."""
@@ -16,7 +19,7 @@ class Refusal:
 @dataclass(frozen=True)
 class Difference:
     """applies(ours, theirs, data): the message as nigh and as the reader has it, and all
-    bytes; None for one that nigh, or the reader, does not have."""
+    bytes; None for one that nigh, or the reader, does not have: then the part is WHOLE."""
     reader: str     # a regular expression
     parts: frozenset
     applies: object
@@ -47,10 +50,13 @@ DIFFERENCES = [
                "takes every interim response but 100 for the final one"),
     Difference("http.client", frozenset({"body"}), _blank_behind_chunked,
                "takes a blank behind chunked for a part of it; nigh takes it off"),
+    Difference("http.client", frozenset({WHOLE}), lambda ours, theirs, data:
+               theirs and re.search(rb"(?i)transfer-encoding:[ \t]*chunked", data),
+               "takes an end within the trailers for theirs; all of the content has come"),
     Difference("http.server", frozenset({"start"}), lambda ours, theirs, data:
                ours and ours.start[1].startswith("//"),
                "makes one slash of those at the beginning of a target"),
-    Difference("Go", frozenset({"start", "host", "body", "fields"}), lambda ours, theirs, data:
+    Difference("Go", frozenset({WHOLE, "start", "host", "body", "fields"}), lambda ours, theirs, data:
                ours and ours.start == ("OPTIONS", "*"),
                "answers OPTIONS * itself: the handler that tells us does not see it"),
     Difference("Go", frozenset({"fields"}), lambda ours, theirs, data:
@@ -61,8 +67,8 @@ DIFFERENCES = [
                "does not make an asterisk of an absolute target without path"),
     Difference("nginx", frozenset({"host"}), lambda ours, theirs, data: b"http://" in data.lower(),
                "hands on Host as it came beside the authority of an absolute target"),
-    Difference("nginx", frozenset(), lambda ours, theirs, data:
-               not theirs and re.search(rb"(?i)connection:[^\n]*close", data),
+    Difference("nginx", frozenset({WHOLE}), lambda ours, theirs, data:
+               re.search(rb"(?i)connection:[^\n]*([\w\"-]close|close[\w\";-])", data),
                "finds close within any word of Connection"),
     Difference(".*", frozenset({"host"}), lambda ours, theirs, data: theirs and not theirs.host,
                "nigh writes a Host where HTTP/1.0 has none"),
@@ -74,7 +80,7 @@ def refusal(reader, error):
                 None)
 
 
-def difference(reader, ours, theirs, data, parts=()):
+def difference(reader, ours, theirs, data, parts):
     """The row that explains why these parts of the message differ."""
     return next((row for row in DIFFERENCES
                  if re.fullmatch(row.reader, reader) and row.parts.issuperset(parts) and
