@@ -2,8 +2,9 @@
 /*
  * Request and response heads. The input is the head (FUZZ_KIND says which). However it is
  * cut, the answer is the same; and what is taken for a head has exactly the lines and
- * fields that the reference reads.
+ * fields that the reference reads, and llhttp, which nigh shows the doubtful ones only.
  */
+#include "../unit/llhttp_alone.h"
 #include "fuzz.h"
 #include "http/head.h"
 #include "reference.h"
@@ -71,6 +72,32 @@ static void check_reference(struct str bytes)
 	reference_fini(&reference);
 }
 
+/* What it does not know is put as what it does: any method but CONNECT, HTTP/1.2, and a
+ * tab behind a length. */
+static void check_llhttp(void)
+{
+	static char text[MAX_BYTES + sizeof("POST")];
+	bool is_request = FUZZ_KIND == HEAD_REQUEST;
+	struct str line = whole.first_line, method = whole.method;
+	const char *rest = line.ptr + method.len;
+	size_t len = 0, n_rest = (size_t)(whole.base + whole.len - rest);
+	struct llhttp_outcome alone;
+
+	if (is_request && !str_is(method, STR("CONNECT")))
+		method = STR("POST");
+	if (is_request)
+		memcpy(text, method.ptr, len = method.len);
+	memcpy(text + len, rest, n_rest);
+	for (size_t i = len + (size_t)(line.ptr + line.len - rest); i < len + n_rest; i++)
+		text[i] = text[i] == '\t' ? ' ' : text[i];
+	if (whole.minor > 1)
+		text[is_request ? len + (size_t)(line.ptr + line.len - rest) - 1
+				: sizeof("HTTP/1.x") - 2] = '1';
+	alone = llhttp_alone(FUZZ_KIND, (struct str){text, len + n_rest});
+	CHECK(alone.has_head);
+	CHECK(alone.n_fields == whole.n_fields);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct str bytes = {(const char *)data, size};
@@ -84,7 +111,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_same(result, parse_in_pieces(bytes, 1 + data[size / 3] % size, 7));
 	if (size < 64)
 		check_same(result, parse_in_pieces(bytes, 1, 1));
-	if (result == HEAD_DONE)
+	if (result == HEAD_DONE) {
 		check_reference(bytes);
+		check_llhttp();
+	}
 	return 0;
 }
