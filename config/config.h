@@ -59,18 +59,20 @@ __attribute__((warn_unused_result)) int config_load_from(struct config *out,
 void config_fini(struct config *config);
 void config_errors_fini(struct config_errors *errs);
 
+/* These give false without memory: what was printed is not the whole then. */
+
 /* One line per variable: name, origin, value, and the default if it is not that. */
-void config_print_text(const struct config *config, FILE *out);
+bool config_print_text(const struct config *config, FILE *out);
 
 /* A JSON array with one object per variable: name, value, default, origin. A variable
  * without value or default has null there. */
-void config_print_json(const struct config *config, FILE *out);
+bool config_print_json(const struct config *config, FILE *out);
 
 /* The same as one string for free(); NULL when out of memory. */
 char *config_json(const struct config *config);
 
 /* The table of README.md: what stands between its markers. */
-void config_print_markdown(FILE *out);
+bool config_print_markdown(FILE *out);
 
 /* The variables' part of --help. */
 void config_print_help(FILE *out);

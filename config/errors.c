@@ -32,9 +32,11 @@ static FILE *open_text(char **text, size_t *len)
 	return out;
 }
 
-static void close_text(FILE *out)
+static void close_text(FILE *out, char **text)
 {
-	if (fclose(out) != 0)
+	bool is_whole = !ferror(out);
+
+	if (fclose(out) != 0 || !is_whole || !*text)
 		config_out_of_memory();
 }
 
@@ -52,7 +54,7 @@ void config_error(struct config_errors *errs, const char *name, const char *valu
 	va_start(args, format);
 	vfprintf(out, format, args);
 	va_end(args);
-	close_text(out);
+	close_text(out, &line);
 	errs->lines = reallocarray(errs->lines, errs->n_lines + 1, sizeof(*errs->lines));
 	if (!errs->lines)
 		config_out_of_memory();
@@ -75,7 +77,7 @@ void config_error_want(struct config_errors *errs, const struct option *row,
 		}
 		fprintf(out, "%s)", parser->why);
 	}
-	close_text(out);
+	close_text(out, &want);
 	config_error(errs, row->name, value, "want %s", want);
 	free(want);
 }

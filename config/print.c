@@ -20,6 +20,7 @@ static const char *const origin_words[] = {
  * NULL stands for the latter. */
 static char *row_text(const struct config *config, const struct option *row)
 {
+	bool is_whole;
 	char *text = NULL;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
@@ -30,13 +31,14 @@ static char *row_text(const struct config *config, const struct option *row)
 		option_print(row, (const char *)config + row->offset, out);
 	else
 		option_print_want(row, out);
-	if (fclose(out) == 0)
+	is_whole = !ferror(out);
+	if (fclose(out) == 0 && is_whole)
 		return text;
 	free(text);
 	return NULL;
 }
 
-void config_print_text(const struct config *config, FILE *out)
+bool config_print_text(const struct config *config, FILE *out)
 {
 	for (size_t i = 0; i < CONFIG_N_ROWS; i++) {
 		const struct option *row = &config_options[i];
@@ -45,14 +47,17 @@ void config_print_text(const struct config *config, FILE *out)
 		if (!row->name)
 			continue;
 		value = row_text(config, row);
+		if (!value)
+			return false;
 		fprintf(out, "%-24s %-16s %s", row->name, origin_words[config->origin[i]],
-			value && *value ? value : "-");
+			*value ? value : "-");
 		if (config->origin[i] != CONFIG_FROM_DEFAULT)
 			fprintf(out, " (default %s)",
 				row->default_text ? row->default_text : "-");
 		fputc('\n', out);
 		free(value);
 	}
+	return true;
 }
 
 static void print_json_string(const char *text, FILE *out)
@@ -70,7 +75,7 @@ static void print_json_string(const char *text, FILE *out)
 	fputc('"', out);
 }
 
-void config_print_json(const struct config *config, FILE *out)
+bool config_print_json(const struct config *config, FILE *out)
 {
 	const char *separator = "[\n";
 
@@ -81,6 +86,8 @@ void config_print_json(const struct config *config, FILE *out)
 		if (!row->name)
 			continue;
 		value = row_text(config, row);
+		if (!value)
+			return false;
 		fprintf(out, "%s{\"name\":\"%s\",\"value\":", separator, row->name);
 		print_json_string(value, out);
 		fputs(",\"default\":", out);
@@ -90,18 +97,20 @@ void config_print_json(const struct config *config, FILE *out)
 		free(value);
 	}
 	fputs("\n]\n", out);
+	return true;
 }
 
 char *config_json(const struct config *config)
 {
+	bool is_whole;
 	char *text = NULL;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
 
 	if (!out)
 		return NULL;
-	config_print_json(config, out);
-	if (fclose(out) == 0)
+	is_whole = config_print_json(config, out) && !ferror(out);
+	if (fclose(out) == 0 && is_whole)
 		return text;
 	free(text);
 	return NULL;
@@ -117,7 +126,7 @@ static void print_cell(const char *text, FILE *out)
 	}
 }
 
-void config_print_markdown(FILE *out)
+bool config_print_markdown(FILE *out)
 {
 	fputs("| variable | default | value | meaning |\n|---|---|---|---|\n", out);
 	for (size_t i = 0; i < CONFIG_N_ROWS; i++) {
@@ -129,6 +138,8 @@ void config_print_markdown(FILE *out)
 			continue;
 		}
 		want = row_text(NULL, row);
+		if (!want)
+			return false;
 		fprintf(out, "| `%s` | ", row->name);
 		if (row->default_text)
 			fprintf(out, "`%s`", row->default_text);
@@ -139,6 +150,7 @@ void config_print_markdown(FILE *out)
 		fputs(" |\n", out);
 		free(want);
 	}
+	return true;
 }
 
 void config_print_help(FILE *out)

@@ -164,18 +164,21 @@ int command_drain(const struct config *config, int argc, char **argv)
 int command_config(const struct config *config, int argc, char **argv)
 {
 	const char *form = argc > 0 ? argv[0] : "";
+	bool is_whole = true;
 
 	if (argc > 1)
 		return bad_usage("config [--json|--markdown|--check]");
 	if (strcmp(form, "") == 0)
-		config_print_text(config, stdout);
+		is_whole = config_print_text(config, stdout);
 	else if (strcmp(form, "--json") == 0)
-		config_print_json(config, stdout);
+		is_whole = config_print_json(config, stdout);
 	else if (strcmp(form, "--markdown") == 0)
-		config_print_markdown(stdout);
+		is_whole = config_print_markdown(stdout);
 	else if (strcmp(form, "--check") != 0)
 		return bad_usage("config [--json|--markdown|--check]");
-	return 0;
+	if (!is_whole)
+		fprintf(stderr, "nigh: out of memory\n");
+	return is_whole ? 0 : 1;
 }
 
 static void print_outcomes(FILE *out)

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Arguments and configuration in, one command out. No logic of the proxy is here. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <event2/event.h>
+
 #include "app.h"
 #include "base/log.h"
+#include "base/reserve.h"
 #include "commands.h"
+#include "topo/memory.h"
 
 static const struct command {
 	const char *name;
@@ -68,23 +73,49 @@ static int run_command(const struct command *command, int argc, char **argv)
 	return status;
 }
 
+/* Who reads what we print must not take a part for the whole. */
+static int end_output(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	fprintf(stderr, "nigh: cannot write to the standard output\n");
+	return status ? status : 1;
+}
+
+/* Whoever starts us may have closed them; what is opened then must not be taken for the
+ * place where logs go. */
+static void open_standard_streams(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "run";
 
+	open_standard_streams();
+	reserve_init(memory_wait);
+	event_set_mem_functions(reserve_malloc, reserve_realloc, reserve_free);
+	memory_init();
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
 		strcmp(name, "help") == 0) {
 		print_help();
-		return 0;
+		return end_output(0);
 	}
 	if (strcmp(name, "--version") == 0) {
 		printf("nigh %s\n", NIGH_VERSION);
-		return 0;
+		return end_output(0);
 	}
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		if (strcmp(commands[i].name, name) == 0)
-			return run_command(
-				&commands[i], argc > 2 ? argc - 2 : 0, argv + 2);
+			return end_output(run_command(
+				&commands[i], argc > 2 ? argc - 2 : 0, argv + 2));
 	fprintf(stderr, "nigh: '%s' is no command\n", name);
 	print_usage(stderr);
 	return 2;

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "flow/client.h"
+#include "topo/memory.h"
 
 #define ASK_TIMEOUT_MS 1000
 
@@ -51,10 +52,8 @@ static void begin(struct rebalance *rebalance)
 		"new_addresses=%zu ready=%zu window_ms=%lu", growth->n_new,
 		count_ready(growth), (unsigned long)window_ms);
 	for (unsigned i = 0; i < rebalance->n_workers; i++) {
-		struct call *call = calloc(1, sizeof(*call));
+		struct call *call = memory_calloc(1, sizeof(*call));
 
-		if (!call)
-			abort(); /* half a rebalance would pass for a whole one */
 		call->letter.open = open_call;
 		/* Who came when the new ones were there may have found them itself. */
 		call->draw = (struct draw){.from_ms = growth->begun_ms,

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "topo/memory.h"
 #include "topo/source/cluster.h"
 #include "topo/source/file.h"
 #include "topo/source/kubernetes.h"
@@ -32,7 +33,7 @@ static struct topo *build(const struct topo_store *store, const struct config *c
 	const char *node_name)
 {
 	size_t n = config->node_labels.n_items;
-	struct topo_label *labels = calloc(n + 1, sizeof(*labels));
+	struct topo_label *labels = memory_calloc(n + 1, sizeof(*labels));
 	struct topo_self self = {
 		.node_name = node_name,
 		.zone = config->zone,
@@ -44,8 +45,6 @@ static struct topo *build(const struct topo_store *store, const struct config *c
 	struct topo_policy policy;
 	struct topo *topo;
 
-	if (!labels)
-		abort(); /* as everything does that topo_build cannot allocate */
 	for (size_t i = 0; i < n; i++)
 		labels[i] = (struct topo_label){config->node_labels.items[i].key,
 			config->node_labels.items[i].value};
@@ -150,44 +149,38 @@ static void on_problem(void *arg, const char *what, const char *problem)
 }
 
 /* What a worker asks for comes by mail: it runs on a thread of its own. */
-struct ask {
-	struct letter letter;
-	bool holds;
-	struct topo_name name;
-};
 
-static void open_ask(struct letter *letter, void *owner)
+static void open_begin(struct letter *letter, void *owner)
 {
-	struct ask *ask = container_of(letter, struct ask, letter);
+	const struct hold *hold = container_of(letter, struct hold, begin);
 	struct source *source = owner;
 
-	(ask->holds ? kubernetes_hold : kubernetes_release)(
-		source->kubernetes, ask->name.namespace_, ask->name.name);
-	free(ask);
+	kubernetes_hold(source->kubernetes, hold->name.namespace_, hold->name.name);
 }
 
-static void post(void *arg, bool holds, const char *namespace_, const char *name)
+static void open_end(struct letter *letter, void *owner)
+{
+	struct hold *hold = container_of(letter, struct hold, end);
+	struct source *source = owner;
+
+	kubernetes_release(source->kubernetes, hold->name.namespace_, hold->name.name);
+	free(hold);
+}
+
+static void on_hold(void *arg, struct hold *hold)
 {
 	struct source *source = arg;
-	struct ask *ask = calloc(1, sizeof(*ask));
 
-	if (!ask)
-		abort(); /* a hold without its release would never end */
-	ask->letter.open = open_ask;
-	ask->holds = holds;
-	snprintf(ask->name.namespace_, sizeof(ask->name.namespace_), "%s", namespace_);
-	snprintf(ask->name.name, sizeof(ask->name.name), "%s", name);
-	mailbox_post(&source->mailbox, &ask->letter);
+	hold->begin.open = open_begin;
+	hold->end.open = open_end;
+	mailbox_post(&source->mailbox, &hold->begin);
 }
 
-static void on_hold(void *arg, const char *namespace_, const char *name)
+static void on_release(void *arg, struct hold *hold)
 {
-	post(arg, true, namespace_, name);
-}
+	struct source *source = arg;
 
-static void on_release(void *arg, const char *namespace_, const char *name)
-{
-	post(arg, false, namespace_, name);
+	mailbox_post(&source->mailbox, &hold->end);
 }
 
 static void on_explain_end(evutil_socket_t fd, short what, void *arg)
@@ -326,9 +319,7 @@ bool source_look_for(struct source *source, const char *service)
 	/* First the new one: it may be the same, asked for a second time. */
 	kubernetes_hold(source->kubernetes, name.namespace_, name.name);
 	on_explain_end(-1, 0, source);
-	source->explained = malloc(sizeof(*source->explained));
-	if (!source->explained)
-		abort();
+	source->explained = memory_malloc(sizeof(*source->explained));
 	*source->explained = name;
 	event_add(source->explain_end, &idle);
 	return true;

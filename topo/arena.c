@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "topo/memory.h"
+
 /* Chunks double from the first to the last size: a Service record fits in one of the
  * smallest, and a large snapshot takes few. */
 #define CHUNK_MIN_BYTES ((size_t)512)
@@ -18,25 +20,32 @@ struct arena_chunk {
 	_Alignas(max_align_t) unsigned char bytes[];
 };
 
-__attribute__((noreturn)) static void die_without_memory(void)
+static size_t size_of(size_t n_items, size_t item_bytes)
 {
-	fputs("nigh: out of memory\n", stderr);
-	abort();
+	size_t n_bytes;
+	if (__builtin_mul_overflow(n_items, item_bytes, &n_bytes))
+		abort();
+	return n_bytes;
 }
 
 void *arena_xrealloc(void *old, size_t n_items, size_t item_bytes)
 {
-	void *memory = reallocarray(old, n_items ? n_items : 1, item_bytes);
-	if (!memory)
-		die_without_memory();
-	return memory;
+	return memory_realloc(old, size_of(n_items, item_bytes));
 }
 
 char *arena_xvprintf(const char *format, va_list args)
 {
 	char *text = NULL;
-	if (vasprintf(&text, format, args) < 0)
-		die_without_memory();
+	unsigned n_tries = 0;
+	int len;
+	do {
+		va_list again;
+		va_copy(again, args);
+		len = vasprintf(&text, format, again);
+		va_end(again);
+		if (len < 0)
+			memory_wait(&n_tries);
+	} while (len < 0);
 	return text;
 }
 
@@ -56,9 +65,7 @@ static struct arena_chunk *add_chunk(struct arena *arena, size_t n_wanted)
 		n_bytes = CHUNK_MAX_BYTES;
 	if (n_bytes < n_wanted)
 		n_bytes = n_wanted;
-	struct arena_chunk *chunk = calloc(1, sizeof(*chunk) + n_bytes);
-	if (!chunk)
-		die_without_memory();
+	struct arena_chunk *chunk = memory_calloc(1, sizeof(*chunk) + n_bytes);
 	chunk->n_bytes = n_bytes;
 	chunk->next = arena->chunks;
 	arena->chunks = chunk;
@@ -81,10 +88,7 @@ static void *take_bytes(struct arena *arena, size_t n_bytes, size_t alignment)
 
 void *arena_alloc(struct arena *arena, size_t n_items, size_t item_bytes)
 {
-	size_t n_bytes;
-	if (__builtin_mul_overflow(n_items, item_bytes, &n_bytes))
-		die_without_memory();
-	return take_bytes(arena, n_bytes, ALIGNMENT);
+	return take_bytes(arena, size_of(n_items, item_bytes), ALIGNMENT);
 }
 
 char *arena_strdup(struct arena *arena, const char *string)

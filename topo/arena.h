@@ -3,7 +3,8 @@
 /*
  * Memory that is freed as a whole: one arena per record of the store, one per snapshot.
  * Also strings that are kept once, because thousands of endpoints share a few nodes and
- * zones. A failed allocation ends the process, so nothing here returns NULL for that.
+ * zones. Memory is waited for (topo/memory.h), so nothing here returns NULL for want of
+ * it.
  */
 #include <stdarg.h>
 #include <stddef.h>

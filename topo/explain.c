@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "topo/arena.h"
+#include "topo/memory.h"
 #include "topo/topo.h"
 
 /* Names to suggest for a service that is not known. */
@@ -246,6 +247,22 @@ static enum explain_result print_nothing(const struct explain_settings *settings
 	return EXPLAIN_NONE;
 }
 
+static FILE *open_text(char **text, size_t *len)
+{
+	unsigned n_tries = 0;
+	FILE *out;
+
+	while (!(out = open_memstream(text, len)))
+		memory_wait(&n_tries);
+	return out;
+}
+
+/* A text that found no memory to grow in is lost when it is closed. */
+static const char *said(const char *text)
+{
+	return text ? text : "out of memory";
+}
+
 static enum explain_result explain_service(const struct topo_service *service,
 	const struct topo_name *name, const char *port_text,
 	const struct explain_settings *settings)
@@ -263,9 +280,7 @@ static enum explain_result explain_service(const struct topo_service *service,
 		print_text(settings->out, service, port);
 	if (port)
 		return port->n_tiers ? EXPLAIN_CHOSEN : EXPLAIN_NONE;
-	text = open_memstream(&problem, &len);
-	if (!text)
-		abort();
+	text = open_text(&problem, &len);
 	if (is_open_question)
 		fprintf(text,
 			"which port of service %s? Its ports: ", service->full_name);
@@ -276,9 +291,9 @@ static enum explain_result explain_service(const struct topo_service *service,
 	print_ports(text, service);
 	fclose(text);
 	if (is_open_question)
-		fprintf(settings->err, "%s\n", problem);
+		fprintf(settings->err, "%s\n", said(problem));
 	else
-		result = print_nothing(settings, name, port_text, problem);
+		result = print_nothing(settings, name, port_text, said(problem));
 	free(problem);
 	return result;
 }
@@ -290,13 +305,11 @@ static enum explain_result explain_unknown(const struct topo *topo,
 	enum explain_result result;
 	char *problem = NULL;
 	size_t len = 0;
-	FILE *text = open_memstream(&problem, &len);
+	FILE *text = open_text(&problem, &len);
 
-	if (!text)
-		abort();
 	print_unknown(text, topo, name);
 	fclose(text);
-	result = print_nothing(settings, name, port_text, problem);
+	result = print_nothing(settings, name, port_text, said(problem));
 	free(problem);
 	return result;
 }

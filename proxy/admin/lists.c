@@ -107,8 +107,8 @@ static void add_discovery(cJSON *json, const struct target *target)
 
 	if (!target->asked || !target->worker->topo)
 		return;
-	watch = topo_find_watch(
-		target->worker->topo, target->asked->namespace_, target->asked->name);
+	watch = topo_find_watch(target->worker->topo, target->asked->name.namespace_,
+		target->asked->name.name);
 	add_text(json, "discovery",
 		!watch || !watch->settled ? "pending"
 		: watch->problem          ? watch->problem

@@ -204,6 +204,14 @@ static void write_local_responses(const struct page *page, const char *name)
 				(unsigned long)page->stats->counters.local_responses[i]);
 }
 
+static void write_ended(const struct page *page, const char *name)
+{
+	for (int i = 0; i < OUTCOMES; i++)
+		fprintf(page->out, "%s{outcome=\"%s\"} %lu\n", name,
+			outcome_table[i].name,
+			(unsigned long)page->stats->counters.ended[i]);
+}
+
 static void write_endpoints(const struct page *page, const char *name)
 {
 	struct topo *topo = page->host->topo(page->host->arg);
@@ -383,6 +391,8 @@ static const struct family {
 		"Attempts by how far away the endpoint is: node, zone, region, any.",
 		write_picks},
 	{"nigh_retries_total", "counter", "Requests sent again, by why.", write_retries},
+	{"nigh_flows_ended_total", "counter",
+		"Requests and TCP connections by how they ended.", write_ended},
 	{"nigh_local_responses_total", "counter",
 		"Responses that nigh made itself, by why.", write_local_responses},
 	{"nigh_endpoints", "gauge", "Endpoints known, over all ports.", write_endpoints},

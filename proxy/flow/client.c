@@ -71,6 +71,7 @@ bool client_on_accept(struct listener *listener, int fd, const union address *pe
 	if (!client || stream_open(&client->stream, &worker->loop, fd, on_ready) != 0) {
 		slab_free(&worker->client_slab, client);
 		close(fd);
+		worker->counters.ended[OUTCOME_no_resources]++;
 		return false;
 	}
 	atomic_fetch_add(&worker->shared->n_downstream, 1);
@@ -121,6 +122,12 @@ void client_drop(struct client *client, bool reset)
 	client->in = NULL;
 	loop_reap(&worker->loop, &client->deferred, reap);
 	worker_resume_accepting(worker);
+}
+
+void client_refuse(struct client *client)
+{
+	client->worker->counters.ended[OUTCOME_no_resources]++;
+	client_drop(client, true);
 }
 
 /* A peer that still has to take the response gets more time than one that only has to
@@ -439,7 +446,7 @@ static void read_requests(struct client *client)
 		if (result == HEAD_MORE) {
 			if (keep_partial(client, bytes))
 				continue;
-			client_drop(client, true);
+			client_refuse(client);
 			return;
 		}
 		client->scan = (struct head_scan){0};

@@ -57,6 +57,9 @@ void client_linger(struct client *client);
 /* Closes at once, in any state; with reset the peer cannot take it for a clean end. */
 void client_drop(struct client *client, bool reset);
 
+/* The same, because there is no memory for what it asks. */
+void client_refuse(struct client *client);
+
 /* Whether this connection is recycled with the current response; then it counts. */
 bool client_retires(struct client *client);
 

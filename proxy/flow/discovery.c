@@ -27,30 +27,31 @@ static void follow_topo(struct target *target)
 	if (!target->asked)
 		return;
 	if (target->worker->topo)
-		watch = topo_find_watch(target->worker->topo, target->asked->namespace_,
-			target->asked->name);
+		watch = topo_find_watch(target->worker->topo,
+			target->asked->name.namespace_, target->asked->name.name);
 	target->is_blind = !watch || !watch->settled || watch->problem;
 	if (watch && watch->settled)
 		stop_waiting(target);
 }
 
-void discovery_begin(struct target *target, const struct topo_name *name)
+bool discovery_begin(struct target *target, const struct topo_name *name)
 {
 	struct worker *worker = target->worker;
 	const struct discovery *discovery = worker->shared->discovery;
 
 	if (!discovery)
-		return;
+		return true;
 	target->asked = malloc(sizeof(*target->asked));
 	if (!target->asked)
-		return;
-	*target->asked = *name;
-	discovery->hold(discovery->arg, name->namespace_, name->name);
+		return false;
+	*target->asked = (struct hold){.name = *name};
+	discovery->hold(discovery->arg, target->asked);
 	target->awaits_service = worker->config->discovery_wait_ms > 0;
 	if (target->awaits_service)
 		deadline_set(&worker->discovery, &target->discovery_deadline,
 			worker->config->discovery_wait_ms, on_deadline);
 	follow_topo(target);
+	return true;
 }
 
 void discovery_end(struct target *target)
@@ -61,9 +62,9 @@ void discovery_end(struct target *target)
 		return;
 	deadline_clear(&target->discovery_deadline);
 	if (discovery)
-		discovery->release(
-			discovery->arg, target->asked->namespace_, target->asked->name);
-	free(target->asked);
+		discovery->release(discovery->arg, target->asked);
+	else
+		free(target->asked);
 	target->asked = NULL;
 }
 

@@ -8,19 +8,29 @@
  */
 #include <stdbool.h>
 
+#include "net/mailbox.h"
+#include "topo/topo.h"
+
 struct target;
-struct topo_name;
 struct worker;
+
+/* A service that is asked for. The letter of its end is there from the beginning, because
+ * that must not fail for want of memory. */
+struct hold {
+	struct topo_name name;
+	struct letter begin, end;
+};
 
 /* The source that is asked, from any worker's thread. Immutable. */
 struct discovery {
-	void (*hold)(void *arg, const char *namespace_, const char *name);
-	void (*release)(void *arg, const char *namespace_, const char *name);
+	void (*hold)(void *arg, struct hold *hold);
+	void (*release)(void *arg, struct hold *hold); /* takes it over */
 	void *arg;
 };
 
-/* Nothing without a source that is to be asked. Copies the name. */
-void discovery_begin(struct target *target, const struct topo_name *name);
+/* Nothing without a source that is to be asked. Copies the name. False without memory. */
+__attribute__((warn_unused_result)) bool discovery_begin(
+	struct target *target, const struct topo_name *name);
 void discovery_end(struct target *target);
 
 /* The worker's topology has changed: who has waited for it goes on. */

@@ -98,6 +98,7 @@ static struct endpoint *endpoint_create(struct target *target, const union addre
 	if (!endpoint)
 		return NULL;
 	endpoint->target = target;
+	endpoint->gone = true; /* not in it yet */
 	endpoint->addr = *addr;
 	endpoint->proximity = TOPO_ELSEWHERE;
 	list_init(&endpoint->idle);
@@ -111,54 +112,69 @@ static const union address *wanted_address(
 			       : &wanted->addresses[i];
 }
 
-static struct endpoint *adopt(struct target *target, const struct index *index,
-	const struct endpoints_wanted *wanted, uint32_t i)
+/* The endpoint of each wanted address: the one that is there, or a new one. False without
+ * memory. */
+static bool gather(struct target *target, const struct endpoints_wanted *wanted,
+	struct endpoint **endpoints)
 {
-	const union address *addr = wanted_address(wanted, i);
-	struct endpoint *endpoint = index_find(index, addr);
+	struct index index;
+	uint32_t n = 0;
 
-	/* `gone` means here: not yet met again. */
-	if (!endpoint)
-		endpoint = endpoint_create(target, addr);
-	if (!endpoint)
-		return NULL;
-	endpoint->gone = false;
-	endpoint->topo = wanted->records ? &wanted->records[i] : NULL;
-	if (endpoint->topo)
-		endpoint->proximity = endpoint->topo->proximity;
-	return endpoint;
+	if (!index_make(&index, target))
+		return false;
+	for (; n < wanted->n; n++) {
+		const union address *addr = wanted_address(wanted, n);
+
+		endpoints[n] = index_find(&index, addr);
+		if (!endpoints[n])
+			endpoints[n] = endpoint_create(target, addr);
+		if (!endpoints[n])
+			break;
+	}
+	free(index.slots);
+	if (n == wanted->n)
+		return true;
+	while (n > 0)
+		endpoint_free_if_unused(endpoints[--n]);
+	return false;
+}
+
+/* They are the target's from now on, and what it had besides is dropped. */
+static void adopt(struct target *target, const struct endpoints_wanted *wanted,
+	struct endpoint **endpoints, struct balance **members)
+{
+	for (uint32_t i = 0; i < target->n_endpoints; i++)
+		target->endpoints[i]->gone = true;
+	for (uint32_t i = 0; i < wanted->n; i++) {
+		struct endpoint *endpoint = endpoints[i];
+
+		endpoint->gone = false;
+		endpoint->topo = wanted->records ? &wanted->records[i] : NULL;
+		if (endpoint->topo)
+			endpoint->proximity = endpoint->topo->proximity;
+		members[i] = &endpoint->balance;
+	}
+	for (uint32_t i = 0; i < target->n_endpoints; i++)
+		if (target->endpoints[i]->gone)
+			endpoint_drop(target->endpoints[i]);
+	free(target->endpoints);
+	free(target->members);
+	target->endpoints = endpoints;
+	target->members = members;
+	target->n_endpoints = wanted->n;
 }
 
 bool endpoints_replace(struct target *target, const struct endpoints_wanted *wanted)
 {
 	struct endpoint **endpoints = calloc(wanted->n + 1, sizeof(*endpoints));
 	struct balance **members = calloc(wanted->n + 1, sizeof(*members));
-	struct index index = {0};
-	uint32_t n = 0;
 
-	if (!endpoints || !members || !index_make(&index, target)) {
+	target->is_stale = !endpoints || !members || !gather(target, wanted, endpoints);
+	if (target->is_stale) {
 		free(endpoints);
 		free(members);
 		return false;
 	}
-	for (uint32_t i = 0; i < target->n_endpoints; i++)
-		target->endpoints[i]->gone = true;
-	for (uint32_t i = 0; i < wanted->n; i++) {
-		struct endpoint *endpoint = adopt(target, &index, wanted, i);
-
-		if (!endpoint)
-			continue;
-		members[n] = &endpoint->balance;
-		endpoints[n++] = endpoint;
-	}
-	for (uint32_t i = 0; i < target->n_endpoints; i++)
-		if (target->endpoints[i]->gone)
-			endpoint_drop(target->endpoints[i]);
-	free(index.slots);
-	free(target->endpoints);
-	free(target->members);
-	target->endpoints = endpoints;
-	target->members = members;
-	target->n_endpoints = n;
+	adopt(target, wanted, endpoints, members);
 	return true;
 }

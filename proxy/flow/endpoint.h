@@ -50,6 +50,6 @@ struct endpoints_wanted {
 	uint32_t n;
 };
 
-/* Makes them the target's, keeping those that remain. Without memory the old ones stay,
- * and it is false. */
+/* Makes them the target's, keeping those that remain. Without memory all stays as it was,
+ * the target is stale, and it is false. */
 bool endpoints_replace(struct target *target, const struct endpoints_wanted *wanted);

@@ -45,7 +45,7 @@ void exchange_begin_tcp(struct client *client)
 	struct exchange *exchange = exchange_create(client);
 
 	if (!exchange) {
-		client_drop(client, true);
+		client_refuse(client);
 		return;
 	}
 	exchange->is_tcp = true;
@@ -190,6 +190,10 @@ void exchange_dispatch(struct exchange *exchange)
 	}
 	if (state == TARGET_FAILED) {
 		answer_unresolved(exchange);
+		return;
+	}
+	if (state == TARGET_NO_RESOURCES) {
+		exchange_answer(exchange, OUTCOME_no_resources, NULL);
 		return;
 	}
 	endpoint = target_pick(target, &exchange->tried);
@@ -380,6 +384,7 @@ static void count(struct exchange *exchange, enum outcome outcome)
 		code = STATUS_CLIENT_CLOSED;
 	if (tally && !exchange->is_tcp)
 		tally_count(tally, code, took_us);
+	worker->counters.ended[outcome]++;
 	worker->gauges.in_flight[exchange->direction]--;
 	log_access(exchange, outcome, took_us);
 }

@@ -345,7 +345,7 @@ void http_request_begin(struct client *client, enum head_result result, struct s
 	struct intent intent = {.head = head};
 
 	if (!exchange) {
-		client_drop(client, true);
+		client_refuse(client);
 		return;
 	}
 	client->life.n_requests++;
@@ -370,7 +370,7 @@ void http_request_late(struct client *client)
 	struct exchange *exchange = exchange_create(client);
 
 	if (!exchange) {
-		client_drop(client, true);
+		client_refuse(client);
 		return;
 	}
 	client_enter(client, CLIENT_EXCHANGE);
@@ -532,7 +532,7 @@ static bool pump_once(struct exchange *exchange)
 	body_sent(exchange, used, stream_write(&exchange->upstream->stream, &iov, 1));
 	if (!buf_append(&worker->loop.bufs, &client->in, bytes.ptr + used,
 		    bytes.len - used)) {
-		client_drop(client, true);
+		exchange_end(exchange, OUTCOME_no_resources, CLIENT_RESETS);
 		return false;
 	}
 	return true;

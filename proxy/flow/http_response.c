@@ -13,9 +13,11 @@
 #define PUMP_ROUNDS 4
 #define CHUNK_RUNS  64
 
+/* Gone, or there is no memory for what it does not take: then it must not take what it
+ * has for whole. */
 static void client_lost(struct exchange *exchange)
 {
-	client_drop(exchange->client, false);
+	client_drop(exchange->client, true);
 }
 
 /* The response cannot be completed any more: the client must not take it for whole. */

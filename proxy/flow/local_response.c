@@ -38,7 +38,9 @@ void local_response_write(
 {
 	const struct outcome_row *row = &outcome_table[outcome];
 	struct client *client = exchange->client;
-	bool says_safe = row->safe && client_direction(client) == INBOUND;
+	/* A response for which there is no memory says that the request was seen. */
+	bool says_safe = row->safe && !exchange->response_began &&
+			 client_direction(client) == INBOUND;
 	char body[512], head[512];
 	int body_len, head_len;
 

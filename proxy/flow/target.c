@@ -48,7 +48,7 @@ static void target_free(struct target *target)
 	free(target);
 }
 
-static void unlist(struct target *target)
+void target_unlist(struct target *target)
 {
 	list_unlink(&target->node);
 	target->worker->n_targets--;
@@ -74,7 +74,7 @@ static void make_room(struct worker *worker)
 		}
 	}
 	if (oldest)
-		unlist(oldest);
+		target_unlist(oldest);
 }
 
 struct target *target_create(struct worker *worker, enum direction direction,
@@ -191,7 +191,7 @@ void target_release(struct target *target)
 	if (target->unlisted)
 		target_free(target);
 	else if (target->superseded)
-		unlist(target);
+		target_unlist(target);
 }
 
 void target_wake(struct target *target)
@@ -205,10 +205,18 @@ void target_wake(struct target *target)
 	}
 }
 
+/* What there was no memory for before. */
+static enum target_state catch_up(struct target *target)
+{
+	(target->namespace_ ? target_service_follow : target_host_follow)(target);
+	return target->is_stale && target->n_endpoints == 0 ? TARGET_NO_RESOURCES
+							    : TARGET_READY;
+}
+
 enum target_state target_prepare(struct target *target)
 {
 	if (target->namespace_ || target->resolved_ms == UINT64_MAX)
-		return TARGET_READY;
+		return target->is_stale ? catch_up(target) : TARGET_READY;
 	if (target->awaits_service)
 		return TARGET_WAIT;
 	return target_host_prepare(target);
@@ -303,7 +311,7 @@ static void sweep_one(struct target *target, uint64_t now_ms)
 {
 	if (target->n_refs == 0 && target->direction == OUTBOUND &&
 		now_ms - target->used_ms >= target->worker->config->discovery_idle_ms)
-		unlist(target);
+		target_unlist(target);
 }
 
 void targets_sweep(struct worker *worker, uint64_t now_ms)
@@ -317,7 +325,7 @@ void targets_sweep(struct worker *worker, uint64_t now_ms)
 static void unlist_now(struct target *target, uint64_t unused)
 {
 	(void)unused;
-	unlist(target);
+	target_unlist(target);
 }
 
 void targets_destroy(struct worker *worker)

@@ -16,7 +16,7 @@
 
 struct resolve;
 
-enum target_state { TARGET_READY, TARGET_WAIT, TARGET_FAILED };
+enum target_state { TARGET_READY, TARGET_WAIT, TARGET_FAILED, TARGET_NO_RESOURCES };
 
 struct target {
 	struct list node;
@@ -35,7 +35,7 @@ struct target {
 	const char *problem;  /* why the last look-up failed */
 	struct list waiters;  /* struct deferred of exchanges that wait for addresses */
 
-	struct topo_name *asked; /* the service that it may be, held at the source */
+	struct hold *asked; /* the service that it may be, held at the source */
 	struct deadline discovery_deadline;
 	bool awaits_service; /* its first requests wait for the source's answer */
 	bool is_blind;       /* nothing certain is known of that service */
@@ -49,6 +49,7 @@ struct target {
 	uint32_t n_tiers;
 	uint32_t n_refs; /* exchanges */
 	uint64_t used_ms;
+	bool is_stale;   /* there was no memory for what its endpoints are now */
 	bool superseded; /* its name turned out to be a service's */
 	bool unlisted;   /* dropped from the worker; freed with the last reference */
 	char key[];

@@ -36,6 +36,7 @@ struct target *target_host_find(struct worker *worker, enum direction direction,
 	struct text text = {.ptr = key, .cap = sizeof(key) - 1};
 	struct target *target;
 	union address literal;
+	bool is_literal;
 
 	text_add(&text, is_ipv6 ? STR("[") : STR(""));
 	text_add(&text, host);
@@ -55,13 +56,25 @@ struct target *target_host_find(struct worker *worker, enum direction direction,
 		return NULL;
 	target->host = strndup(host.ptr, host.len);
 	target->number = port;
-	if (target->host && address_parse(target->host, port, &literal)) {
+	is_literal = target->host && address_parse(target->host, port, &literal);
+	if (!target->host ||
+		(!is_literal && may_be && !discovery_begin(target, may_be))) {
+		target_unlist(target);
+		return NULL;
+	}
+	if (is_literal) {
 		target->resolved_ms = UINT64_MAX;
 		address_known(target, &literal, 1);
-	} else if (may_be) {
-		discovery_begin(target, may_be);
 	}
 	return target;
+}
+
+void target_host_follow(struct target *target)
+{
+	union address literal;
+
+	if (address_parse(target->host, target->number, &literal))
+		address_known(target, &literal, 1);
 }
 
 static void on_resolved(
@@ -75,6 +88,8 @@ static void on_resolved(
 		address_known(target, addresses, n);
 	else
 		target->problem = problem;
+	if (target->is_stale)
+		target->resolved_ms = 0; /* the answer is lost: it is looked up again */
 	target_wake(target);
 }
 
@@ -92,8 +107,8 @@ enum target_state target_host_prepare(struct target *target)
 						now - target->resolved_ms >= fresh_ms))) {
 		target->resolve = resolve_start(&target->worker->loop, target->host,
 			target->number, on_resolved, target);
-		if (!target->resolve)
-			target->problem = "no resolver";
+		if (!target->resolve && target->n_endpoints == 0)
+			return TARGET_NO_RESOURCES;
 	}
 	if (target->n_endpoints > 0)
 		return TARGET_READY;

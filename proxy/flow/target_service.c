@@ -45,6 +45,7 @@ struct target *target_service_find(struct worker *worker,
 	const char *name = port && port->name && *port->name ? port->name : port_text;
 	char key[TARGET_KEY_MAX];
 	struct text text = {.ptr = key, .cap = sizeof(key) - 1};
+	struct topo_name asked = topo_name_of(service);
 	struct target *target;
 
 	text_add(&text, str_of(service->full_name));
@@ -62,11 +63,11 @@ struct target *target_service_find(struct worker *worker,
 	target->namespace_ = strdup(service->namespace_);
 	target->service = strdup(service->name);
 	target->port_text = strdup(name);
-	if (target->namespace_ && target->service && target->port_text) {
-		struct topo_name asked = topo_name_of(service);
-
-		discovery_begin(target, &asked);
-		target_service_follow(target);
+	if (!target->namespace_ || !target->service || !target->port_text ||
+		!discovery_begin(target, &asked)) {
+		target_unlist(target);
+		return NULL;
 	}
+	target_service_follow(target);
 	return target;
 }

@@ -7,11 +7,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/reserve.h"
 #include "flow/client.h"
 #include "flow/exchange.h"
 #include "flow/http_request.h"
 #include "flow/target.h"
 #include "flow/upstream.h"
+#include "topo/memory.h"
 
 /* Beside the largest head: status line, Connection, X-Forwarded-*. */
 #define EMIT_EXTRA 1024
@@ -149,6 +151,7 @@ static void *run(void *arg)
 {
 	struct worker *worker = arg;
 
+	reserve_hurry();
 	loop_run(&worker->loop);
 	return NULL;
 }
@@ -171,21 +174,16 @@ static void stop(struct letter *letter, void *owner)
 {
 	struct worker *worker = owner;
 
-	free(letter);
+	(void)letter;
 	worker->loop.stop = true;
 }
 
 void worker_stop(struct worker *worker)
 {
-	struct letter *letter;
-
 	if (!worker->thread_runs)
 		return;
-	letter = calloc(1, sizeof(*letter));
-	if (!letter)
-		abort();
-	letter->open = stop;
-	mailbox_post(&worker->mailbox, letter);
+	worker->stop.open = stop;
+	mailbox_post(&worker->mailbox, &worker->stop);
 	pthread_join(worker->thread, NULL);
 	worker->thread_runs = false;
 }
@@ -262,10 +260,8 @@ static bool ask_wait(struct ask *ask, unsigned timeout_ms)
 static bool ask(struct worker *worker, worker_fn *question, void *arg, bool keeps,
 	unsigned timeout_ms)
 {
-	struct ask *ask = calloc(1, sizeof(*ask));
+	struct ask *ask = memory_calloc(1, sizeof(*ask));
 
-	if (!ask)
-		return false;
 	ask->letter.open = ask_open;
 	ask->question = question;
 	ask->arg = arg;
@@ -316,11 +312,7 @@ void worker_set_topo(struct worker *worker, struct topo *topo)
 		worker->topo = topo;
 		return;
 	}
-	news = calloc(1, sizeof(*news));
-	if (!news) {
-		topo_unref(topo);
-		return;
-	}
+	news = memory_calloc(1, sizeof(*news));
 	*news = (struct new_topo){.letter.open = take_topo, .topo = topo};
 	mailbox_post(&worker->mailbox, &news->letter);
 }

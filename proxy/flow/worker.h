@@ -41,6 +41,7 @@ struct counters {
 	uint64_t recycled[DIRECTIONS][SIDES][RECYCLE_REASONS];
 	uint64_t retries[RETRY_REASONS];
 	uint64_t local_responses[OUTCOMES];
+	uint64_t ended[OUTCOMES];          /* requests and TCP connections */
 	uint64_t bytes[DIRECTIONS][SIDES]; /* received from that side */
 	uint64_t discovery_fallbacks; /* requests by DNS that may have had a service */
 };
@@ -128,6 +129,7 @@ struct worker {
 	unsigned index;
 	bool thread_runs;
 	pthread_t thread;
+	struct letter stop;
 };
 
 /* 0 or -errno. The doors get sockets of their own when `fresh`, else the fronts'. */

@@ -5,14 +5,19 @@
  */
 #include "net/resolve.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <event2/dns.h>
 #include <event2/util.h>
 
 #include "net/loop.h"
+
+#define RESOLV_CONF "/etc/resolv.conf"
 
 struct resolve {
 	struct deferred deferred;
@@ -68,16 +73,34 @@ static void on_answer(int err, struct evutil_addrinfo *list, void *arg)
 	loop_defer(resolve->loop, &resolve->deferred, deliver);
 }
 
+/* evdns would take a file that cannot be opened for the moment for one that is not there.
+ */
+static bool can_open_files(void)
+{
+	int fd = open(RESOLV_CONF, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || (errno != EMFILE && errno != ENFILE && errno != ENOMEM);
+}
+
+/* Its files are read once, so what fails for the moment must not be kept. */
 static bool dns_open(struct loop *loop)
 {
 	if (loop->dns)
 		return true;
+	if (!can_open_files())
+		return false;
 	loop->dns = evdns_base_new(loop->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
 	if (!loop->dns)
 		return false;
 	/* Without a usable resolv.conf the hosts file still answers. */
-	(void)evdns_base_resolv_conf_parse(
-		loop->dns, DNS_OPTIONS_ALL, "/etc/resolv.conf");
+	(void)evdns_base_resolv_conf_parse(loop->dns, DNS_OPTIONS_ALL, RESOLV_CONF);
+	if (evdns_base_count_nameservers(loop->dns) == 0) { /* no sockets for them */
+		evdns_base_free(loop->dns, 0);
+		loop->dns = NULL;
+		return false;
+	}
 	evdns_base_set_option(loop->dns, "randomize-case:", "0");
 	return true;
 }

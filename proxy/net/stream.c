@@ -18,6 +18,7 @@
 
 #include <event2/event.h>
 
+#include "base/reserve.h"
 #include "net/loop.h"
 
 /*
@@ -58,11 +59,17 @@ static int failure(struct stream *stream)
 
 int stream_open(struct stream *stream, struct loop *loop, int fd, stream_fn *on_ready)
 {
+	bool failed;
+
 	*stream = (struct stream){.loop = loop, .on_ready = on_ready, .fd = fd};
-	if (event_assign(&stream->event, loop->base, fd,
-		    EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_event,
-		    stream) != 0 ||
-		event_add(&stream->event, NULL) != 0) {
+	/* What libevent keeps for a socket number, it keeps for ever. */
+	reserve_close(true);
+	failed = event_assign(&stream->event, loop->base, fd,
+			 EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_event,
+			 stream) != 0 ||
+		 event_add(&stream->event, NULL) != 0;
+	reserve_close(false);
+	if (failed) {
 		stream->fd = -1;
 		return -ENOMEM;
 	}

@@ -90,6 +90,7 @@ static void on_request(struct evhttp_request *evrequest, void *arg)
 	struct web_reply reply = {.status = 200, .type = "text/plain; charset=utf-8"};
 	char *text = NULL;
 	size_t len = 0;
+	bool is_whole;
 
 	if (!request.path || !*request.path)
 		request.path = "/";
@@ -99,8 +100,13 @@ static void on_request(struct evhttp_request *evrequest, void *arg)
 		return;
 	}
 	web->handler(web->arg, &request, &reply);
-	fclose(reply.out);
-	send_reply(evrequest, &reply, text, len);
+	is_whole = !ferror(reply.out);
+	/* Closing may take memory too, and gives no text then. */
+	is_whole = fclose(reply.out) == 0 && text && is_whole;
+	if (is_whole)
+		send_reply(evrequest, &reply, text, len);
+	else
+		evhttp_send_error(evrequest, HTTP_INTERNAL, NULL);
 	free(text);
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "world.h"
 
+#include <stdlib.h>
+
 #include "base/log.h"
 #include "fuzz.h"
 #include "topo/store.h"
@@ -68,14 +70,19 @@ static const char *const endpoints[2] = {
 };
 struct topo *world_topos[2];
 
-static void hold(void *arg, const char *namespace_, const char *name)
+static void hold(void *arg, struct hold *hold)
 {
 	(void)arg;
-	(void)namespace_;
-	(void)name;
+	(void)hold;
 }
 
-const struct discovery world_discovery = {.hold = hold, .release = hold};
+static void release(void *arg, struct hold *hold)
+{
+	(void)arg;
+	free(hold);
+}
+
+const struct discovery world_discovery = {.hold = hold, .release = release};
 
 void world_init(void)
 {

@@ -21,6 +21,7 @@
 #include "base/list.h"
 #include "base/rng.h"
 #include "topo/arena.h"
+#include "topo/memory.h"
 #include "topo/source/easy.h"
 #include "topo/source/token.h"
 
@@ -394,8 +395,6 @@ static int on_watch(CURL *easy, curl_socket_t fd, int what, void *arg, void *soc
 	event = NULL;
 	if (what != CURL_POLL_REMOVE) {
 		event = event_new(api->base, fd, events, on_socket, api);
-		if (!event)
-			abort();
 		event_add(event, NULL);
 	}
 	curl_multi_assign(api->multi, fd, event);
@@ -419,10 +418,9 @@ struct api *api_create(struct event_base *base, const struct cluster *cluster,
 	void (*on_outage)(void *arg), void *arg)
 {
 	static const struct timeval sweep = {SWEEP_S, 0};
-	struct api *api = calloc(1, sizeof(*api));
+	struct api *api = memory_calloc(1, sizeof(*api));
 
-	if (!api || curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
-		abort();
+	easy_begin();
 	api->base = base;
 	api->cluster = *cluster;
 	api->on_outage = on_outage;
@@ -434,8 +432,6 @@ struct api *api_create(struct event_base *base, const struct cluster *cluster,
 	api->try_timer = event_new(base, -1, 0, on_try, api);
 	api->sweep_timer = event_new(base, -1, EV_PERSIST, on_sweep, api);
 	api->farewell = event_new(base, -1, 0, on_farewell, api);
-	if (!api->timer || !api->try_timer || !api->sweep_timer || !api->farewell)
-		abort();
 	event_add(api->sweep_timer, &sweep);
 	make_multi(api);
 	return api;
@@ -443,9 +439,10 @@ struct api *api_create(struct event_base *base, const struct cluster *cluster,
 
 static void make_multi(struct api *api)
 {
-	api->multi = curl_multi_init();
-	if (!api->multi)
-		abort();
+	unsigned n_tries = 0;
+
+	while (!(api->multi = curl_multi_init()))
+		memory_wait(&n_tries);
 	curl_multi_setopt(api->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
 	curl_multi_setopt(api->multi, CURLMOPT_SOCKETFUNCTION, on_watch);
 	curl_multi_setopt(api->multi, CURLMOPT_SOCKETDATA, api);
@@ -465,16 +462,14 @@ void api_destroy(struct api *api)
 	cluster_fini(&api->cluster);
 	free(api->token);
 	free(api);
-	curl_global_cleanup();
+	easy_end();
 }
 
 struct api_call *api_start(struct api *api, const struct api_request *request,
 	const struct api_handlers *handlers, void *arg)
 {
-	struct api_call *call = calloc(1, sizeof(*call));
+	struct api_call *call = memory_calloc(1, sizeof(*call));
 
-	if (!call)
-		abort();
 	call->api = api;
 	call->handlers = handlers;
 	call->arg = arg;

@@ -7,7 +7,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <openssl/crypto.h>
+
 #include "topo/arena.h"
+#include "topo/memory.h"
 
 #define CONNECT_TIMEOUT_MS 5000L
 
@@ -126,10 +129,11 @@ static void set_sharing(CURL *handle, const struct cluster *cluster)
 void easy_init(struct easy *easy, const struct cluster *cluster, const char *token,
 	const struct api_request *request)
 {
-	CURL *handle = curl_easy_init();
+	CURL *handle;
+	unsigned n_tries = 0;
 
-	if (!handle)
-		abort();
+	while (!(handle = curl_easy_init()))
+		memory_wait(&n_tries);
 	*easy = (struct easy){.handle = handle};
 	set_url(easy, cluster, request->path);
 	set_tls(handle, cluster);
@@ -156,4 +160,44 @@ void easy_fini(struct easy *easy)
 	curl_slist_free_all(easy->headers);
 	curl_slist_free_all(easy->connect_to);
 	*easy = (struct easy){0};
+}
+
+static void *crypto_malloc(size_t n_bytes, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return memory_malloc(n_bytes);
+}
+
+static void *crypto_realloc(void *old, size_t n_bytes, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return memory_realloc(old, n_bytes);
+}
+
+static void crypto_free(void *block, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	free(block);
+}
+
+/*
+ * Both would go on without what they found no memory for: libcurl's options, such as the
+ * authority to believe, are copies; OpenSSL that could not begin never does.
+ */
+void easy_begin(void)
+{
+	unsigned n_tries = 0;
+
+	CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free);
+	while (curl_global_init_mem(CURL_GLOBAL_DEFAULT, memory_malloc, free,
+		       memory_realloc, memory_strdup, memory_calloc) != CURLE_OK)
+		memory_wait(&n_tries);
+}
+
+void easy_end(void)
+{
+	curl_global_cleanup();
 }

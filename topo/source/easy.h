@@ -19,3 +19,8 @@ struct easy {
 void easy_init(struct easy *easy, const struct cluster *cluster, const char *token,
 	const struct api_request *request);
 void easy_fini(struct easy *easy);
+
+/* libcurl and what it stands on, before the first request and after the last; their
+ * memory is waited for (topo/memory.h). */
+void easy_begin(void);
+void easy_end(void);

@@ -26,6 +26,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "topo/arena.h"
+#include "topo/memory.h"
+
 /* Ten times the endpoints of the largest clusters; a typing mistake shall not fill the
  * memory. */
 #define FILE_MAX_BYTES (256u << 20)
@@ -65,10 +68,8 @@ struct file_source {
 __attribute__((format(printf, 1, 2))) static char *message(const char *format, ...)
 {
 	va_list args;
-	char *text = NULL;
 	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
-		abort();
+	char *text = arena_xvprintf(format, args);
 	va_end(args);
 	return text;
 }
@@ -77,18 +78,13 @@ __attribute__((format(printf, 1, 2))) static char *message(const char *format, .
 static int read_all(int fd, size_t n_expected, char **data, size_t *len)
 {
 	size_t n_allocated = n_expected + 1;
-	char *buffer = malloc(n_allocated);
+	char *buffer = memory_malloc(n_allocated);
 	size_t n_read = 0;
-	int result = buffer ? 0 : -ENOMEM;
+	int result = 0;
 	while (!result) {
 		if (n_read == n_allocated) {
 			n_allocated *= 2;
-			char *larger = realloc(buffer, n_allocated);
-			if (!larger) {
-				result = -ENOMEM;
-				break;
-			}
-			buffer = larger;
+			buffer = memory_realloc(buffer, n_allocated);
 		}
 		ssize_t n = read(fd, buffer + n_read, n_allocated - n_read);
 		if (n == 0)
@@ -352,9 +348,7 @@ static char *make_absolute(const char *path)
 struct file_source *file_source_start(struct event_base *base, const char *path,
 	const struct file_source_handlers *handlers, void *arg)
 {
-	struct file_source *source = calloc(1, sizeof(*source));
-	if (!source)
-		return NULL;
+	struct file_source *source = memory_calloc(1, sizeof(*source));
 	source->handlers = handlers;
 	source->arg = arg;
 	source->path = make_absolute(path);

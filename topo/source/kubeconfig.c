@@ -13,6 +13,7 @@
 #include <yaml.h>
 
 #include "topo/arena.h"
+#include "topo/memory.h"
 #include "topo/source/cluster.h"
 
 struct kubeconfig {
@@ -209,14 +210,15 @@ char *cluster_of_kubeconfig(struct cluster *out, const char *path)
 {
 	struct kubeconfig config = {.path = path};
 	yaml_parser_t parser;
+	unsigned n_tries = 0;
 	FILE *file = fopen(path, "re");
 	char *fault = NULL;
 
 	*out = (struct cluster){0};
 	if (!file)
 		return arena_xprintf("%s: %s", path, strerror(errno));
-	if (!yaml_parser_initialize(&parser))
-		abort();
+	while (!yaml_parser_initialize(&parser))
+		memory_wait(&n_tries);
 	yaml_parser_set_input_file(&parser, file);
 	if (!yaml_parser_load(&parser, &config.document)) {
 		fault = arena_xprintf("%s: line %zu: not a kubeconfig: %s", path,

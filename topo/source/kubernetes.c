@@ -402,8 +402,6 @@ struct kubernetes *kubernetes_create(struct event_base *base,
 	list_init(&kubernetes->held);
 	kubernetes->feeds.turn = event_new(base, -1, 0, on_turn, kubernetes);
 	kubernetes->credentials = event_new(base, -1, 0, on_credentials, kubernetes);
-	if (!kubernetes->feeds.turn || !kubernetes->credentials)
-		abort();
 	on_credentials(-1, 0, kubernetes);
 	return kubernetes;
 }

@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "topo/arena.h"
+#include "topo/memory.h"
 #include "topo/json.h"
 #include "topo/source/api.h"
 #include "topo/source/json_split.h"
@@ -490,10 +491,8 @@ struct reflector *reflector_start(struct event_base *base, struct api *api,
 	const struct reflector_settings *settings,
 	const struct reflector_handlers *handlers, void *arg)
 {
-	struct reflector *reflector = calloc(1, sizeof(*reflector));
+	struct reflector *reflector = memory_calloc(1, sizeof(*reflector));
 
-	if (!reflector)
-		abort();
 	*reflector = (struct reflector){
 		.base = base,
 		.api = api,
@@ -506,8 +505,6 @@ struct reflector *reflector_start(struct event_base *base, struct api *api,
 	};
 	rng_init(&reflector->rng, clock_us() ^ (uint64_t)(uintptr_t)reflector);
 	reflector->timer = event_new(base, -1, 0, on_timer, reflector);
-	if (!reflector->timer)
-		abort();
 	start_list(reflector);
 	return reflector;
 }
