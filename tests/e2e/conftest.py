@@ -8,6 +8,7 @@ import pytest
 pytest.register_assert_rewrite("harness")
 
 # pylint: disable=wrong-import-position
+from harness import faults as faults_of
 from harness.backend import Backend
 from harness.server import Server
 from harness.sidecar import Sidecar, find_binary, run_command
@@ -49,12 +50,13 @@ class Starter:
     BASE = {"ADMIN": "127.0.0.1:0", "OUTBOUND": "off", "DRAIN_DELAY": "0s",
             "WORKERS": WORKERS}
 
-    def __init__(self, binary, stack):
+    def __init__(self, binary, stack, prefix=()):
         self.binary = binary
         self._stack = stack
+        self._prefix = prefix
 
     def __call__(self, **settings):
-        side = Sidecar(self.binary, {**self.BASE, **settings})
+        side = Sidecar(self.binary, {**self.BASE, **settings}, self._prefix)
         self._stack.callback(side.stop)
         return side.wait_ready()
 
@@ -83,3 +85,20 @@ def shared_nigh(binary):
     """For tables whose rows leave nothing behind: one process for a module."""
     with contextlib.ExitStack() as stack:
         yield Starter(binary, stack)
+
+
+@pytest.fixture(scope="session")
+def faults_library(tmp_path_factory):
+    return faults_of.build(tmp_path_factory.mktemp("faults"))
+
+
+@pytest.fixture
+def faults(faults_library, tmp_path):
+    """Lets calls of the sidecars that `frail` starts fail."""
+    return faults_of.Faults(faults_library, tmp_path)
+
+
+@pytest.fixture
+def frail(binary, cleanup, faults):
+    """As nigh, with `faults` under it."""
+    return Starter(binary, cleanup, faults.prefix)

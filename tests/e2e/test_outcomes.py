@@ -219,3 +219,4 @@ def test_outcome(scenario, nigh, server, tmp_path):
         limit_descriptors(scene.side, 1024)
     if scenario is not cut_off:
         scene.side.wait_total("nigh_local_responses_total", 1 if status else 0, reason=name)
+        scene.side.wait_total("nigh_flows_ended_total", 1, outcome=name)

@@ -181,8 +181,10 @@ class Backend:
             conn.last_said_close = b"\r\nconnection: close" in head.lower()
             self.requests += 1
             answer = self.respond(head, body)
-            if answer is not None:
-                conn.sock.sendall(answer)
+            try:
+                conn.sock.sendall(answer or b"")
+            except OSError:
+                answer = None
             if answer is None or conn.last_said_close:
                 data = b""
         if not data:

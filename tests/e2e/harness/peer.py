@@ -23,9 +23,17 @@ def wait_until(condition, what, deadline=DEADLINE, pause=0.005):
         time.sleep(pause)
 
 
-def readable(socks, seconds):
-    """Those of the sockets that can be read or accepted within the time."""
-    return select.select(socks, [], [], seconds)[0]
+def ready(socks, seconds, events=select.POLLIN):
+    """Those of the sockets that can be read, accepted or written within the time. select()
+    would not take numbers above 1023."""
+    numbers = {sock.fileno(): sock for sock in socks}
+    poll = select.poll()
+    for number in numbers:
+        poll.register(number, events)
+    return [numbers[number] for number, _ in poll.poll(seconds * 1000)]
+
+
+readable = ready
 
 
 def connect(addr, source=None, rcvbuf=None):
@@ -94,7 +102,7 @@ class Peer:
         `limit` bytes are gone; return how many went."""
         self.sock.setblocking(False)
         sent = 0
-        while sent < limit and select.select([], [self.sock], [], quiet)[1]:
+        while sent < limit and ready([self.sock], quiet, select.POLLOUT):
             try:
                 sent += self.sock.send(chunk[:limit - sent])
             except BlockingIOError:
