@@ -21,7 +21,6 @@
 
 #define LINGER_MS      5000
 #define NEW_MS         1000
-#define LONG_IDLE_MS   1000
 #define READS_PER_TURN 4
 
 static void on_ready(struct stream *stream);
@@ -303,16 +302,13 @@ static void on_deferred(struct deferred *deferred)
 }
 
 /*
- * Who has been idle for long has read its last response, which is what lingering is for.
- * A request that crosses our FIN is then better reset than taken and thrown away: its
- * sender can prove that nobody has seen it, and send it again.
+ * Who has its last response needs no lingering. A request that crosses our FIN is then
+ * better reset than taken and thrown away: its sender can prove that nobody has seen it,
+ * and send it again.
  */
 static void end_idle(struct client *client)
 {
-	uint64_t since_ms =
-		client->deadline.at_ms - client->worker->config->idle_timeout_ms;
-
-	if (clock_ms() - since_ms >= LONG_IDLE_MS)
+	if (stream_peer_has_all(&client->stream))
 		client_drop(client, false);
 	else
 		client_linger(client);

@@ -426,14 +426,26 @@ void stream_finish(struct stream *stream)
 		send_fin(stream);
 }
 
+static bool tcp_info_of(const struct stream *stream, struct tcp_info *info)
+{
+	socklen_t len = sizeof(*info);
+
+	return getsockopt(stream->fd, IPPROTO_TCP, TCP_INFO, info, &len) == 0 &&
+	       len >= offsetof(struct tcp_info, tcpi_notsent_bytes) + sizeof(uint32_t);
+}
+
 bool stream_peer_took_any(const struct stream *stream, uint64_t n_before)
 {
 	struct tcp_info info;
-	socklen_t len = sizeof(info);
 
-	if (getsockopt(stream->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
-		len < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof(uint64_t))
-		return true;
 	/* bytes_acked counts the SYN as one. */
-	return info.tcpi_bytes_acked > n_before + 1;
+	return !tcp_info_of(stream, &info) || info.tcpi_bytes_acked > n_before + 1;
+}
+
+bool stream_peer_has_all(const struct stream *stream)
+{
+	struct tcp_info info;
+
+	return !stream->out && tcp_info_of(stream, &info) && info.tcpi_unacked == 0 &&
+	       info.tcpi_notsent_bytes == 0;
 }

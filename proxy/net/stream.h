@@ -140,3 +140,7 @@ static inline bool stream_takes(struct stream *stream)
  * closed before it could see what came behind them. True when it cannot be told.
  */
 bool stream_peer_took_any(const struct stream *stream, uint64_t n_before);
+
+/* Whether the peer's kernel has acknowledged all that was written: Linux lets the peer
+ * read it even behind a reset. False where that is not known. */
+bool stream_peer_has_all(const struct stream *stream);

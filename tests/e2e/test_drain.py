@@ -165,12 +165,17 @@ def test_idle_connections_close_after_the_delay(nigh, server):
     assert side.wait() == 0, side.log       # who does not close holds nobody
 
 
-def test_request_that_crosses_the_end_is_not_taken(nigh, server):
-    """Its sender can prove that nobody has seen it, and send it again."""
+@pytest.mark.parametrize("end", ["idle timeout", "drain"])
+def test_request_that_crosses_the_end_is_not_taken(end, nigh, server):
+    """Its sender can prove that nobody has seen it, and send it again. The last response
+    was acknowledged long before: a kernel waits 200 ms at most."""
     app = server()
-    side = nigh.inbound(app, IDLE_TIMEOUT="1100ms")
+    side = nigh.inbound(app, IDLE_TIMEOUT="600ms" if end == "idle timeout" else "60s",
+                        DRAIN_DELAY="600ms", DRAIN_TIMEOUT="30s")
     client = side.client()
     exchange(client, app)
+    if end == "drain":
+        start_drain(side)
     client.expect_fin()
     client.send(GET)
     wait_until(lambda: client.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR),

@@ -431,7 +431,8 @@ static int get_meminfo(const struct sim_socket *socket, void *value, socklen_t *
 
 static int get_tcp_info(const struct sim_socket *socket, void *value, socklen_t *len)
 {
-	struct tcp_info info = {.tcpi_bytes_acked = socket->n_acked + 1};
+	struct tcp_info info = {.tcpi_bytes_acked = socket->n_acked + 1,
+		.tcpi_unacked = socket->n_acked < socket->out.len};
 
 	*len = *len < sizeof(info) ? *len : sizeof(info);
 	memcpy(value, &info, *len);

@@ -535,3 +535,26 @@ Test(net_stream, peer_took_any)
 	end.peer = -1;
 	end_fini(&end);
 }
+
+/* Not while a byte waits here or on the way. */
+Test(net_stream, peer_has_all)
+{
+	struct end end;
+	char buf[65536] = {0};
+
+	end_init(&end);
+	make_tight(&end);
+	cr_expect(stream_peer_has_all(&end.stream));
+	while (!stream_is_blocked(&end.stream)) {
+		struct iovec iov = {buf, sizeof(buf)};
+
+		cr_assert(stream_write(&end.stream, &iov, 1) == 0);
+	}
+	cr_expect(!stream_peer_has_all(&end.stream));
+	while (!stream_peer_has_all(&end.stream)) {
+		(void)!recv(end.peer, buf, sizeof(buf), MSG_DONTWAIT);
+		turn(&end.loop);
+		cr_assert(stream_flush(&end.stream) == 0);
+	}
+	end_fini(&end);
+}
