@@ -12,7 +12,7 @@
 
 void memory_wait(unsigned *n_tries)
 {
-	static const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000};
+	static const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
 
 	if (++*n_tries > MEMORY_PATIENCE_MS / PAUSE_MS) {
 		fputs("nigh: out of memory\n", stderr);

@@ -412,6 +412,23 @@ static bool is_last_request(struct upstream *upstream)
 	return true;
 }
 
+static void hold_no_more(struct exchange *exchange)
+{
+	exchange->complete_request_held = false;
+	buf_put(&exchange->worker->loop.bufs, exchange->request);
+	exchange->request = NULL;
+}
+
+/* What the upstream has not taken yet and the copy for another try are the same bytes
+ * twice; a direction holds its bound in all. */
+static void hold_within_bound(struct exchange *exchange)
+{
+	if (exchange->complete_request_held &&
+		exchange->request->to + buf_len(exchange->upstream->stream.out) >
+			EXCHANGE_HELD_MAX)
+		hold_no_more(exchange);
+}
+
 void http_request_send(struct exchange *exchange)
 {
 	struct upstream *upstream = exchange->upstream;
@@ -443,18 +460,12 @@ void http_request_send(struct exchange *exchange)
 							  : ATTEMPT_NOT_CONNECTED);
 		return;
 	}
+	hold_within_bound(exchange);
 	/* A server may have said something and FIN before it was asked. */
 	if (upstream->stream.readable)
 		loop_defer(&exchange->worker->loop, &upstream->deferred,
 			upstream_run_deferred);
 	http_request_pump(exchange);
-}
-
-static void hold_no_more(struct exchange *exchange)
-{
-	exchange->complete_request_held = false;
-	buf_put(&exchange->worker->loop.bufs, exchange->request);
-	exchange->request = NULL;
 }
 
 void http_requests_let_go(struct worker *worker)
@@ -530,6 +541,7 @@ static bool pump_once(struct exchange *exchange)
 	hold_more(exchange, (struct str){bytes.ptr, used});
 	iov = (struct iovec){worker->loop.scratch, used};
 	body_sent(exchange, used, stream_write(&exchange->upstream->stream, &iov, 1));
+	hold_within_bound(exchange);
 	if (!buf_append(&worker->loop.bufs, &client->in, bytes.ptr + used,
 		    bytes.len - used)) {
 		exchange_end(exchange, OUTCOME_no_resources, CLIENT_RESETS);

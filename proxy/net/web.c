@@ -4,17 +4,26 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 
+#include "base/list.h"
+
 #define IDLE_TIMEOUT_S   30
 #define MAX_HEADERS      (16 << 10)
 #define MAX_BODY         (4 << 10)
 #define ANSWER_MAX_BYTES (64 << 20)
+
+/* Connections at one time. Beyond them the oldest goes, not the newest: a probe that
+ * comes now is answered whoever has come before and stays. */
+#define CONNECTIONS_MAX  64
+#define ACCEPTED_AT_ONCE 16
 
 /* How long accepting pauses when there is no descriptor left. */
 #define PAUSE_US 250000
@@ -25,7 +34,107 @@ struct web {
 	struct event *resume;
 	web_fn *handler;
 	void *arg;
+	struct event *newcomers;
+	struct list guests; /* the oldest first */
+	unsigned n_guests;
+	unsigned n_new; /* not yet looked at by on_newcomers */
 };
+
+/* A connection. evhttp tells only of its end, and tells that who has the connection,
+ * which exists a little later than what it is read through. */
+struct guest {
+	struct web *web;
+	struct list node; /* in guests, unless told to go */
+	struct bufferevent *socket;
+	bool is_known; /* evhttp will tell */
+};
+
+static void guest_leaves(struct guest *guest)
+{
+	guest->web->n_guests -= list_linked(&guest->node);
+	list_unlink(&guest->node);
+}
+
+static void on_gone(struct evhttp_connection *connection, void *arg)
+{
+	(void)connection;
+	guest_leaves(arg);
+	free(arg);
+}
+
+/* evhttp gives its connection to all callbacks of what it reads it through. */
+static void get_to_know(struct guest *guest)
+{
+	void *connection = NULL;
+
+	bufferevent_getcb(guest->socket, NULL, NULL, NULL, &connection);
+	guest->is_known = connection;
+	bufferevent_decref(guest->socket);
+	if (connection)
+		evhttp_connection_set_closecb(connection, on_gone, guest);
+	else
+		on_gone(NULL, guest);
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+	struct web *web = arg;
+
+	(void)fd;
+	(void)what;
+	for (int i = 0; i < LISTEN_FDS_MAX && web->listeners[i]; i++)
+		evconnlistener_enable(web->listeners[i]);
+}
+
+static void pause_accepting(struct web *web)
+{
+	for (int i = 0; i < LISTEN_FDS_MAX && web->listeners[i]; i++)
+		evconnlistener_disable(web->listeners[i]);
+}
+
+static void on_newcomers(evutil_socket_t fd, short what, void *arg)
+{
+	struct web *web = arg;
+
+	(void)fd;
+	(void)what;
+	list_each_safe (node, next, &web->guests) {
+		struct guest *guest = container_of(node, struct guest, node);
+
+		if (!guest->is_known)
+			get_to_know(guest);
+	}
+	while (web->n_guests > CONNECTIONS_MAX) {
+		struct guest *oldest = container_of(web->guests.next, struct guest, node);
+
+		guest_leaves(oldest);
+		shutdown(bufferevent_getfd(oldest->socket), SHUT_RDWR);
+	}
+	if (web->n_new >= ACCEPTED_AT_ONCE)
+		on_resume(-1, 0, web);
+	web->n_new = 0;
+}
+
+/* NULL: evhttp makes its own, which is not counted. */
+static struct bufferevent *on_connection(struct event_base *base, void *arg)
+{
+	struct web *web = arg;
+	struct guest *guest = calloc(1, sizeof(*guest));
+	struct bufferevent *socket = bufferevent_socket_new(base, -1, 0);
+
+	if (!guest || !socket) {
+		free(guest);
+		return socket;
+	}
+	*guest = (struct guest){.web = web, .socket = socket};
+	bufferevent_incref(socket);
+	list_push(&web->guests, &guest->node);
+	web->n_guests++;
+	event_active(web->newcomers, EV_TIMEOUT, 0);
+	if (++web->n_new == ACCEPTED_AT_ONCE)
+		pause_accepting(web);
+	return socket;
+}
 
 /* libevent answers 501 in HTML to what it is not told of; the handler knows better. */
 #define METHODS                                                                          \
@@ -118,16 +227,6 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 	evconnlistener_disable(listener);
 }
 
-static void on_resume(evutil_socket_t fd, short what, void *arg)
-{
-	struct web *web = arg;
-
-	(void)fd;
-	(void)what;
-	for (int i = 0; i < LISTEN_FDS_MAX && web->listeners[i]; i++)
-		evconnlistener_enable(web->listeners[i]);
-}
-
 static int accept_on(struct web *web, const struct listen_set *listen)
 {
 	static const struct timeval interval = {0, PAUSE_US};
@@ -153,9 +252,11 @@ int web_start(struct web **out, struct event_base *base, const struct listen_set
 		return -ENOMEM;
 	web->handler = handler;
 	web->arg = arg;
+	list_init(&web->guests);
 	web->http = evhttp_new(base);
 	web->resume = event_new(base, -1, EV_PERSIST, on_resume, web);
-	if (!web->http || !web->resume) {
+	web->newcomers = event_new(base, -1, 0, on_newcomers, web);
+	if (!web->http || !web->resume || !web->newcomers) {
 		web_stop(web);
 		return -ENOMEM;
 	}
@@ -164,6 +265,7 @@ int web_start(struct web **out, struct event_base *base, const struct listen_set
 	evhttp_set_max_body_size(web->http, MAX_BODY);
 	evhttp_set_allowed_methods(web->http, METHODS);
 	evhttp_set_gencb(web->http, on_request, web);
+	evhttp_set_bevcb(web->http, on_connection, web);
 	if (accept_on(web, listen) != 0) {
 		web_stop(web);
 		return -ENOMEM;
@@ -176,8 +278,13 @@ void web_stop(struct web *web)
 {
 	if (!web)
 		return;
+	/* None may be left that evhttp does not tell of. */
+	if (web->http)
+		on_newcomers(-1, 0, web);
 	if (web->http)
 		evhttp_free(web->http);
+	if (web->newcomers)
+		event_free(web->newcomers);
 	if (web->resume)
 		event_free(web->resume);
 	free(web);

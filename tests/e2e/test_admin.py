@@ -9,6 +9,7 @@ from harness.kernel import own_address
 from harness.kube import EndpointsFile, endpoint, node, service, slice_of
 from harness.message import read_response, text
 from harness.peer import connect, wait_until
+from harness.sidecar import stopped
 
 GET = text("GET / HTTP/1.1", "Host: app.test")
 PATHS = ["/healthz", "/readyz", "/metrics", "/config", "/endpoints", "/stats", "/connections", "/"]
@@ -239,4 +240,40 @@ def test_file_descriptors_come_back(nigh, server):
     for _ in range(20):
         with side.client() as client:
             roundtrip(client, app)
+    wait_until(lambda: side.total("process_open_fds") <= before + 1, "descriptors are closed")
+
+
+def test_callers_that_stay_keep_nobody_out(nigh):
+    """Of 300 that do not go, some within a request, the oldest are sent away; a probe and
+    who has come last are answered, and all descriptors come back."""
+    side = nigh()
+    before = side.total("process_open_fds")
+    stay = []
+    for i in range(300):
+        stay.append(side.client("admin"))
+        if i % 3 == 1:
+            stay[-1].send(b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: ")
+        if i % 3 == 2:
+            stay[-1].send(text("GET /healthz HTTP/1.1", "Host: a"))
+            assert read_response(stay[-1]).status == 200
+        assert side.admin("/healthz")[0] == 200
+    stay[0].expect_fin()
+    assert before < side.total("process_open_fds") <= before + 100
+    stay[-1].send(text("GET /healthz HTTP/1.1", "Host: a"))
+    assert read_response(stay[-1]).status == 200
+    for client in stay:
+        client.close()
+    wait_until(lambda: side.total("process_open_fds") <= before + 1, "descriptors are closed")
+
+
+def test_many_at_once(nigh):
+    """Who has to go in the moment that the others come."""
+    side = nigh()
+    before = side.total("process_open_fds")
+    with stopped(side):
+        crowd = [side.client("admin") for _ in range(200)]
+    assert side.admin("/healthz")[0] == 200
+    assert side.total("process_open_fds") <= before + 100
+    for client in crowd:
+        client.close()
     wait_until(lambda: side.total("process_open_fds") <= before + 1, "descriptors are closed")

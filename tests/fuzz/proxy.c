@@ -85,9 +85,11 @@ static void check_turn(void)
 		check_held(&client->stream, client->in);
 		if (!exchange)
 			continue;
-		CHECK(buf_len(exchange->request) <= HELD_MAX + 2048);
 		if (!exchange->upstream)
 			continue;
+		CHECK(buf_len(exchange->request) +
+				buf_len(exchange->upstream->stream.out) <=
+			HELD_MAX + 2048);
 		check_held(&exchange->upstream->stream, exchange->upstream->in);
 		mark_raw(exchange);
 	}
