@@ -319,13 +319,17 @@ def test_main_thread_waits(scene, times, workers, stage, faults):
 @pytest.mark.parametrize("scene", [keep_alive, new_connection, upload, tcp, tunnel],
                          ids=lambda scene: scene.__name__)
 def test_nothing_is_lost(scene, stage, faults):
-    """After a second sweep there is as much in use as after the first."""
+    """A sweep leaves as much in use as the one before. A library's table may grow once, and
+    then again; what leaks grows with each sweep."""
     made = stage("1")
     once = scene(made)
-    sweep(made, faults, once, (503, CUT), 1)
-    before = faults.steady_blocks()
-    sweep(made, faults, once, (503, CUT), 1)
-    wait_until(lambda: faults.page.n_blocks <= before, "as much in use as before")
+    in_use = []
+    for _ in range(5):
+        sweep(made, faults, once, (503, CUT), 1)
+        in_use.append(faults.steady_blocks())
+        if len(in_use) > 1 and in_use[-1] <= in_use[-2]:
+            return
+    pytest.fail(f"more in use after each sweep: {in_use}")
 
 
 def test_first_request_of_a_process(faults, frail, backend):
