@@ -118,7 +118,7 @@ class Pod:
         self.has_side = has_side
         self.host = f"{world.net}.{number + 1 + 100 * (not has_side)}"
         app_http, app_tcp, http, tcp = (world.port(self.host) for _ in range(4))
-        admin = world.port("127.0.0.1")
+        admin = world.port(world.host)
         self.port, self.tcp_port = (http, tcp) if has_side else (app_http, app_tcp)
         self.stay = 0.0
         self.node, self.zone = f"node-{number}", "ab"[number % 2]
@@ -134,7 +134,7 @@ class Pod:
         self.side = has_side and Sidecar(world.folder, world.binary, f"{self.name}-side", {
             "INBOUND": f"{self.host}:{http}={self.host}:{app_http},"
                        f"{self.host}:{tcp}={self.host}:{app_tcp}/tcp",
-            "OUTBOUND": "off", "ADMIN": f"127.0.0.1:{admin}", "POD_IP": self.host,
+            "OUTBOUND": "off", "ADMIN": f"{world.host}:{admin}", "POD_IP": self.host,
             "DRAIN_DELAY": f"{int(self.delay * 1000)}ms", "DRAIN_TIMEOUT": "35s",
             **settings})
 
@@ -153,15 +153,15 @@ class Caller:
 
     def __init__(self, world, number, settings):
         self.name = f"caller{number}"
-        admin, general, *routes = (world.port("127.0.0.1") for _ in range(6))
-        self.general = ("127.0.0.1", general)
+        admin, general, *routes = (world.port(world.host) for _ in range(6))
+        self.general = (world.host, general)
         names = ["web.shop:80", "bare.shop:80", "web.shop:5432/tcp", "bare.shop:5432/tcp"]
-        self.routes = {name: ("127.0.0.1", port) for name, port in zip(names, routes)}
+        self.routes = {name: (world.host, port) for name, port in zip(names, routes)}
         self.is_paused = False
         self.n_calling = 0
         self.side = Sidecar(world.folder, world.binary, self.name, {
-            "OUTBOUND": f"127.0.0.1:{general}", "ADMIN": f"127.0.0.1:{admin}",
-            "ROUTES": ",".join(f"127.0.0.1:{port}={name}"
+            "OUTBOUND": f"{world.host}:{general}", "ADMIN": f"{world.host}:{admin}",
+            "ROUTES": ",".join(f"{world.host}:{port}={name}"
                                for name, port in zip(names, routes)),
             "NAMESPACE": "shop", "DRAIN_TIMEOUT": "35s", **settings})
 
@@ -179,6 +179,7 @@ class World:
         self.damaging = asyncio.Lock()          # it is not to be read
         pid = os.getpid()
         self.net = f"127.{16 + pid % 200}.{1 + pid // 200 % 250}"
+        self.host = f"{self.net}.254"   # no client's own port is taken from this address
         self._ports = set()
         (folder / "attempts").mkdir()
         rng = rng_of(seed, "world")
