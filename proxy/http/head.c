@@ -460,15 +460,15 @@ enum head_result head_parse(struct head *head, struct head_scan *scan,
 		return HEAD_BAD;
 	}
 	result = scan_lines(head, scan, kind, buf);
-	if (result == HEAD_MORE)
-		return buf.len == max_bytes ? HEAD_LARGE : HEAD_MORE;
+	if (result == HEAD_MORE && buf.len < max_bytes)
+		return HEAD_MORE;
 	if (goes_on) { /* the lines before were cut out of another buffer */
 		head_reset(head, buf.ptr);
 		*scan = (struct head_scan){0};
 		result = scan_lines(head, scan, kind, buf);
 	}
 	if (result != HEAD_DONE)
-		return result;
+		return result == HEAD_MORE ? HEAD_LARGE : result;
 	if (head->n_of[FIELD_CONNECTION] && !read_connections(head)) {
 		head->problem = "too many Connection options";
 		return HEAD_BAD;

@@ -47,7 +47,9 @@ static enum head_result parse_part(struct head_scan *scan, enum head_kind kind,
 	result = head_parse(&head, scan, kind, (struct str){own, bytes.len}, max_bytes);
 	if (result != HEAD_MORE && text) {
 		out = open_memstream(text, &size);
-		fprintf(out, "%s\n", result == HEAD_BAD ? head.problem : "");
+		/* The answer depends on the method, whatever is wrong behind it. */
+		fprintf(out, "%s %.*s\n", result == HEAD_BAD ? head.problem : "",
+			STR_ARG(head.method));
 		if (result == HEAD_DONE) {
 			print_head(out, &head);
 			cr_expect(head_is_whole(&head, kind), "%.*s", STR_ARG(bytes));
