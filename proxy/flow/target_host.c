@@ -84,6 +84,7 @@ static void on_resolved(
 
 	target->resolve = NULL;
 	target->resolved_ms = clock_ms();
+	target->is_stale = false;
 	if (n > 0)
 		address_known(target, addresses, n);
 	else

@@ -69,3 +69,32 @@ Test(flow_target, too_long)
 			"%zu", n);
 	worker_end(&worker);
 }
+
+static void stop_when_resolved(void *arg)
+{
+	struct target *target = arg;
+
+	target->worker->loop.stop = !target->resolve;
+}
+
+/* There was no memory for the addresses, and by the next look-up there are none: that is
+ * an answer, and nobody waits for another. */
+Test(flow_target, no_address_behind_a_lost_answer)
+{
+	static struct worker worker;
+	struct target *target;
+	char host[100] = {0};
+
+	worker_begin(&worker);
+	memset(host, 'a', 64); /* the DNS is not asked for so long a name */
+	target = target_of(&worker, host, 80);
+	cr_assert(target);
+	target->is_stale = true;
+	cr_expect(target_prepare(target) == TARGET_WAIT);
+	worker.loop.on_tick = stop_when_resolved;
+	worker.loop.arg = target;
+	loop_run(&worker.loop);
+	cr_expect(target->problem != NULL);
+	cr_expect(target_prepare(target) == TARGET_FAILED);
+	worker_end(&worker);
+}
