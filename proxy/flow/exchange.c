@@ -60,11 +60,22 @@ void exchange_begin_tcp(struct client *client)
 	exchange_dispatch(exchange);
 }
 
+/* Whether the upstream was sent something and not all of it. */
+static bool broke_off_upload(const struct exchange *exchange)
+{
+	const struct stream *stream = &exchange->upstream->stream;
+
+	if (exchange->tunnel)
+		return !stream->fin_sent;
+	return exchange->sent &&
+	       (!exchange->request_body.done || exchange->upload_broken || stream->out);
+}
+
 /* Takes the exchange off its endpoint and connection. */
 static void detach(struct exchange *exchange, bool keep_upstream)
 {
 	struct upstream *upstream = exchange->upstream;
-	bool broke_off = exchange->sent && !exchange->request_body.done;
+	bool broke_off = upstream && broke_off_upload(exchange);
 
 	exchange->upstream = NULL;
 	exchange->sent = exchange->response_began = exchange->upload_broken = false;
@@ -82,7 +93,8 @@ static void detach(struct exchange *exchange, bool keep_upstream)
 		return;
 	if (keep_upstream)
 		upstream_keep(upstream, exchange->response_keep_ms);
-	else /* Many who read chunks take an end for that of the trailers. */
+	else /* Many who read chunks take an end for that of the trailers, and all who
+		read a tunnel for that of the message. */
 		upstream_drop(upstream, broke_off);
 }
 

@@ -454,6 +454,7 @@ void http_request_send(struct exchange *exchange)
 	if (err != 0) {
 		/* It had ended before: not a byte was taken. Only without memory can a
 		 * part have gone. */
+		exchange->upload_broken = err == -ENOMEM;
 		exchange_attempt_failed(exchange, err == -ENOMEM ? ATTEMPT_DIED
 						  : upstream->reused
 							  ? ATTEMPT_CLOSED_UNSEEN
@@ -503,15 +504,28 @@ static void abandon(struct exchange *exchange, const char *problem)
 		client_drop(exchange->client, exchange->head_sent);
 }
 
-/* An upstream that takes no more of the body may have answered all the same. */
-static void body_sent(struct exchange *exchange, uint64_t n, int write_error)
+/* Bytes were read that have no place: nothing can follow them. */
+static void lack_memory(struct exchange *exchange)
+{
+	exchange_end(exchange, OUTCOME_no_resources, CLIENT_RESETS);
+}
+
+/*
+ * An upstream that takes no more of the body may have answered all the same, and then
+ * tells its end. Who was not sent it for our own lack of memory would wait for it. False
+ * when the exchange has ended.
+ */
+static bool body_sent(struct exchange *exchange, uint64_t n, int write_error)
 {
 	exchange->n_sent += n;
 	exchange->bytes_up += n;
-	if (write_error != 0) {
-		exchange->upload_broken = true;
-		exchange->upstream->stream.readable = true;
-	}
+	if (write_error == 0)
+		return true;
+	exchange->upload_broken = true;
+	exchange->upstream->stream.readable = true;
+	if (write_error == -ENOMEM || write_error == -ENOBUFS)
+		lack_memory(exchange);
+	return !exchange->ended;
 }
 
 /* One read's worth. False when nothing more can be done now, or ever. */
@@ -540,11 +554,13 @@ static bool pump_once(struct exchange *exchange)
 	}
 	hold_more(exchange, (struct str){bytes.ptr, used});
 	iov = (struct iovec){worker->loop.scratch, used};
-	body_sent(exchange, used, stream_write(&exchange->upstream->stream, &iov, 1));
+	if (!body_sent(
+		    exchange, used, stream_write(&exchange->upstream->stream, &iov, 1)))
+		return false;
 	hold_within_bound(exchange);
 	if (!buf_append(&worker->loop.bufs, &client->in, bytes.ptr + used,
 		    bytes.len - used)) {
-		exchange_end(exchange, OUTCOME_no_resources, CLIENT_RESETS);
+		lack_memory(exchange);
 		return false;
 	}
 	return true;
@@ -572,8 +588,7 @@ static bool move_once(struct exchange *exchange)
 	}
 	exchange->worker->counters.bytes[exchange->direction][DOWNSTREAM] += (uint64_t)n;
 	body_pass(&exchange->request_body, (uint64_t)n);
-	body_sent(exchange, (uint64_t)n, write_error);
-	return true;
+	return body_sent(exchange, (uint64_t)n, write_error);
 }
 
 bool http_request_pump(struct exchange *exchange)

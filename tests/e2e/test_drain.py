@@ -426,6 +426,20 @@ def test_deadline_cuts_and_counts(nigh, server):
         client.expect_end()
 
 
+def test_deadline_resets_tunnels(nigh, server):
+    """To both ends: a FIN would pass for the end of what was sent."""
+    app = server()
+    side = nigh.inbound(app, "tcp", DRAIN_DELAY="0", DRAIN_TIMEOUT="200ms")
+    client = side.client()
+    client.send(b"hello")
+    conn = app.accept()
+    conn.expect(b"hello")
+    side.signal(signal.SIGTERM)
+    assert side.wait() == 1, side.log
+    conn.expect_reset()
+    client.expect_reset()
+
+
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 def test_second_signal_ends_at_once(second, nigh, server):
     app = server()

@@ -2,6 +2,7 @@
 """No memory, at every allocation that an operation comes by: the first of it fails, then
 the second, and so on until it goes through without.  Each time nigh answers or cuts off
 this one, another connection's request goes on, and the next one is served."""
+import errno
 import itertools
 import os
 import signal
@@ -306,6 +307,30 @@ def test_workers_refuse(scene, times, workers, stage, faults):
 @pytest.mark.parametrize("times", [1, ALWAYS], ids=["once", "always"])
 def test_workers_refuse_a_look_up(times, stage, faults):
     refuse(unknown_name, times, stage("1"), faults)
+
+
+@pytest.mark.parametrize("error", [errno.ENOMEM, errno.ENOBUFS], ids=errno.errorcode.get)
+def test_upload_that_cannot_be_held(error, frail, faults, server):
+    """The application takes no more, and what was read for it is lost: neither it nor the
+    client waits for the rest, or takes what there is for whole."""
+    app = server()
+    side = frail.inbound(app)
+    with side.client() as client:
+        client.send(text("POST / HTTP/1.1", "Host: a", "Content-Length: 1000000000"))
+        peer = app.accept()
+        peer.read_until(b"\r\n\r\n")
+        names = MEMORY if error == errno.ENOMEM else ("send",)
+        with faults.failing(*names, error=error, times=ALWAYS):
+            try:
+                client.stuff(b"x" * 65536, 1_000_000_000)
+            except ConnectionResetError:
+                pass
+            peer.read_to_end()
+        assert peer.end == "RST"
+        with pytest.raises((AssertionError, OSError)):
+            client.expect(b"HTTP/1.1 200")
+        assert client.end
+    assert side.total("nigh_flows_ended_total", outcome="no_resources") == 1
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
