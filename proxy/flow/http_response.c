@@ -23,11 +23,12 @@ static void client_lost(struct exchange *exchange)
 /* The response cannot be completed any more: the client must not take it for whole. */
 static void cut(struct exchange *exchange, enum outcome outcome)
 {
-	bool looks_complete =
-		exchange->response_body.kind == BODY_UNTIL_CLOSE || exchange->dechunk;
+	const struct body *body = &exchange->response_body;
+	/* Of what is malformed it is not known how much has gone on. */
+	bool looks_whole = exchange->dechunk || body->problem || body_looks_whole(body);
 
 	exchange->persist = false;
-	exchange_end(exchange, outcome, looks_complete ? CLIENT_RESETS : CLIENT_GOES_ON);
+	exchange_end(exchange, outcome, looks_whole ? CLIENT_RESETS : CLIENT_GOES_ON);
 }
 
 static void fail(struct exchange *exchange, enum outcome outcome, const char *detail)

@@ -343,6 +343,22 @@ enum body_result body_step(
 	return body->done ? BODY_DONE : BODY_MORE;
 }
 
+bool body_looks_whole(const struct body *body)
+{
+	if (body->kind != BODY_CHUNKED)
+		return body->kind == BODY_UNTIL_CLOSE;
+	switch (body->state) {
+	case SIZE:
+		return body->n_digits > 0 && body->left == 0;
+	case DATA:
+	case DATA_CR:
+	case DATA_LF:
+		return false;
+	default:
+		return body->left == 0;
+	}
+}
+
 uint64_t body_unseen(const struct body *body)
 {
 	if (body->done || body->kind == BODY_NONE)

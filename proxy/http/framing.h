@@ -50,6 +50,12 @@ enum body_result { BODY_DONE = 0, BODY_MORE, BODY_BAD };
 enum body_result body_step(
 	struct body *body, struct str in, size_t *used, struct str *payload);
 
+/*
+ * Whether there are readers who would take an end of the connection here for that of the
+ * body: where it is, and behind what begins like the last chunk (Python's http.client).
+ */
+bool body_looks_whole(const struct body *body);
+
 /* How many of the next bytes are content whatever they are: nobody has to look at them.
  */
 uint64_t body_unseen(const struct body *body);

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages that break off, at each byte: no part of one passes for a whole, at the
 application or at the client, and nothing hangs."""
+import contextlib
+import http.client
+
 import pytest
 
 from corpus.row import chunked, post, request, response
 from harness.dialogue import SIDES, assert_local, open_stage
-from harness.message import Recorded, read_response
+from harness.message import Recorded, read_response, text
 from harness.peer import connect
 
 CHUNKS = "3;a=\"b\"\r\nhel\r\n2\r\nlo\r\n0;c\r\nA: b\r\n\r\n"
@@ -67,7 +70,8 @@ def test_response(name, side, how, nigh, server):
             peer, _ = stage.app.request()
             peer.send(RESPONSES[name][:size])
             break_off(peer, how)
-            client.fin()
+            with contextlib.suppress(OSError):      # reset already
+                client.fin()
             check_not_whole(client, f"behind {RESPONSES[name][:size]!r}")
 
 
@@ -81,3 +85,43 @@ def check_not_whole(client, where):
     if client.end == "FIN":
         assert answer.status == 502, f"{where}: {answer}"
         assert_local(answer, 502)
+
+
+class Client(http.client.HTTPConnection):
+    """Python's own, on a connection that is there."""
+
+    def __init__(self, sock):
+        super().__init__("app.test")
+        self.sock = sock
+
+
+@pytest.mark.parametrize("how", ["fin", "reset"])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_response_to_a_lenient_reader(version, how, nigh, server):
+    """It takes an end behind what begins like the last chunk for the end of all."""
+    app = server()
+    side = nigh.inbound(app)
+    whole = response("Transfer-Encoding: chunked", body="5\r\nhello\r\n00a\r\n0123456789\r\n"
+                     "0;c\r\nA: b\r\n\r\n")
+    for size in range(whole.index(b"\r\n\r\n") + 4, len(whole)):
+        with contextlib.closing(Client(side.client().sock)) as client:
+            client._http_vsn_str = f"HTTP/{version}"
+            client.request("POST", "/")
+            peer, _ = app.request()
+            peer.send(whole[:size])
+            answer = client.getresponse()
+            break_off(peer, how)
+            with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+                raise AssertionError(f"{answer.read()} behind {whole[:size]!r}")
+
+
+def test_malformed_behind_what_looks_whole(nigh, server):
+    """The chunk that begins with 0 goes on, what is wrong in the rest of it does not."""
+    app = server()
+    with nigh.inbound(app).client() as client:
+        client.send(text("GET / HTTP/1.1", "Host: a"))
+        peer, _ = app.request()
+        peer.send(response("Transfer-Encoding: chunked", body="0"))
+        client.read_until(b"\r\n\r\n0")
+        peer.send(b"5\r\nhello!")
+        client.expect_reset()

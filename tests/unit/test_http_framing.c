@@ -484,3 +484,42 @@ Test(http_framing, unseen_bytes_count_as_seen)
 	cr_expect(body_unseen(&chunks) == 0);
 	cr_expect(body_skim(&chunks, STR("\r\n0\r\n\r\n"), &used) == BODY_DONE);
 }
+
+/* Where an end of the connection could pass for that of the body. */
+Test(http_framing, looks_whole)
+{
+	static const struct {
+		const char *bytes;
+		bool looks_whole;
+	} rows[] = {
+		{"", false},
+		{"a", false},
+		{"a\r\n", false},
+		{"2\r\nab", false},
+		{"2\r\nab\r", false},
+		{"2\r\nab\r\n", false},
+		{"2;a\r\na", false},
+		{"0", true}, /* of 0a, maybe */
+		{"0a", false},
+		{"2\r\nab\r\n0", true},
+		{"2\r\nab\r\n0 ", true},
+		{"2\r\nab\r\n0;a=\"", true},
+		{"2\r\nab\r\n0\r", true},
+		{"2\r\nab\r\n0\r\n", true},
+		{"2\r\nab\r\n0\r\na", true},
+		{"2\r\nab\r\n0\r\na: b\r\n", true},
+		{"2\r\nab\r\n0\r\n\r", true},
+	};
+	struct body length = {.kind = BODY_LENGTH, .left = 5};
+	struct body endless = {.kind = BODY_UNTIL_CLOSE};
+
+	cr_expect(!body_looks_whole(&length) && body_looks_whole(&endless));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct body body = {.kind = BODY_CHUNKED, .max_trailer_bytes = 100};
+		size_t used;
+
+		cr_assert(body_skim(&body, str_of(rows[i].bytes), &used) == BODY_MORE);
+		cr_expect(body_looks_whole(&body) == rows[i].looks_whole, "%s",
+			rows[i].bytes);
+	}
+}
