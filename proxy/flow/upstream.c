@@ -45,17 +45,18 @@ void upstream_set_deadline(
 	deadline_set(list, &upstream->deadline, after_ms, on_deadline);
 }
 
-/* What is for the application to call ends in our own hands: outbound would go round for
- * ever, and the admin port would take the caller for one on loopback. */
+/* Such a connection ends in our own hands: it would go round for ever, and the admin port
+ * would take whoever called us for one on loopback. Only the application may call our
+ * inbound ports: that is a call to its own service. */
 static bool is_our_own(
 	const struct shared *shared, enum direction direction, const union address *addr)
 {
-	if (direction == OUTBOUND && listen_set_hears(&shared->admin_listen, addr))
+	if (listen_set_hears(&shared->admin_listen, addr))
 		return true;
 	for (size_t i = 0; i < shared->n_fronts; i++) {
 		const struct front *front = &shared->fronts[i];
 
-		if (front->direction == OUTBOUND &&
+		if ((front->direction == OUTBOUND || direction == INBOUND) &&
 			listen_set_hears(&front->listen, addr))
 			return true;
 	}

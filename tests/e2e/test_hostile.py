@@ -5,6 +5,7 @@ import pytest
 from harness.dialogue import assert_local
 from harness.message import read_response, text
 from harness.peer import connect
+from harness.server import closed_port
 
 
 def parts(host, port):
@@ -24,6 +25,20 @@ def test_no_call_to_our_own_ports(name, listen, nigh):
             client.send(parts(name, port))
             assert_local(read_response(client), 421)
     assert side.total("nigh_connections_opened_total", side="upstream") == 0
+
+
+@pytest.mark.parametrize("whose", ["admin", "inbound"])
+def test_no_inbound_call_to_our_own_ports(whose, nigh):
+    """An application whose address turns out to be ours: the network would be taken for
+    loopback at the admin port, and calls of an inbound port would go round."""
+    with closed_port() as held:  # so nobody is given its number on another address
+        ours = f"127.0.0.9:{held.getsockname()[1]}"
+        calls = f"127.0.0.1:0=[::ffff:127.0.0.9]:{held.getsockname()[1]}"
+        side = nigh(INBOUND=calls, ADMIN=ours) if whose == "admin" else nigh(
+            INBOUND=f"{calls},{ours}=127.0.0.1:1")
+        with side.client() as client:
+            client.send(text("GET /config HTTP/1.1", "Host: a"))
+            assert_local(read_response(client), 421)
 
 
 # --- heads that speak of a body where there is none ---
