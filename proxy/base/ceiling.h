@@ -13,8 +13,9 @@
  * keeps nobody from going on, however much of the memory below that mark is his. What
  * then fills the rest has an end: heads (NIGH_HEADER_TIMEOUT, and the oldest goes on),
  * requests until they are connected (NIGH_CONNECT_TIMEOUT), copies of those that were
- * sent (given back at the hard mark). What has none is small: 2 KiB of what a client
- * sends behind a request that nobody answers.
+ * sent (given back at the hard mark). What has none is small, 2 KiB of what a client
+ * sends behind a request that nobody answers; or an upstream's doing, who begins the head
+ * of a response and does not end it (NIGH_RESPONSE_TIMEOUT).
  */
 #include <stdatomic.h>
 #include <stdbool.h>

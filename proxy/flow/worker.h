@@ -132,7 +132,8 @@ struct worker {
 	struct letter stop;
 };
 
-/* 0 or -errno. The doors get sockets of their own when `fresh`, else the fronts'. */
+/* 0 or -errno. The doors of the first worker have the fronts' sockets, those of the
+ * others sockets of their own. */
 __attribute__((warn_unused_result)) int worker_init(
 	struct worker *worker, struct shared *shared, unsigned index);
 void worker_fini(struct worker *worker);

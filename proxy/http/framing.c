@@ -7,6 +7,8 @@
  */
 #include "http/framing.h"
 
+#include "http/chars.h"
+
 /* Nobody sends long extensions but those who look for a parser that counts wrong. */
 #define CHUNK_LINE_MAX 4096
 
@@ -126,23 +128,13 @@ static bool is_text(uint8_t c)
 	return c == '\t' || (c >= ' ' && c != 0x7f);
 }
 
-static bool is_token(uint8_t c)
-{
-	return c > ' ' && c < 0x7f && !strchr("\"(),/:;<=>?@[\\]{}", c);
-}
-
-static bool is_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t';
-}
-
 static const char *on_size_end(struct body *body, uint8_t c)
 {
 	if (c == ';')
 		body->state = EXTENSION_START;
 	else if (c == '\r' && body->state == SIZE)
 		body->state = SIZE_LF;
-	else if (is_blank(c) && ++body->line_bytes <= CHUNK_LINE_MAX)
+	else if (char_is_blank(c) && ++body->line_bytes <= CHUNK_LINE_MAX)
 		body->state = SIZE_BLANK;
 	else
 		return "a malformed chunk size";
@@ -174,10 +166,11 @@ static const char *on_extension(struct body *body, uint8_t c)
 		return NULL;
 	}
 	if (body->state == EXTENSION_START) {
-		if (is_token(c))
+		if (char_is_token[c])
 			body->state = EXTENSION;
-		return is_token(c) || is_blank(c) ? NULL
-						  : "a chunk extension without a name";
+		return char_is_token[c] || char_is_blank(c)
+			       ? NULL
+			       : "a chunk extension without a name";
 	}
 	if (!is_text(c))
 		return "a control character in a chunk extension";
@@ -234,7 +227,7 @@ static const char *on_trailer_name(struct body *body, uint8_t c)
 		return is_no_trailer(body) ? "a trailer that belongs into the head"
 					   : NULL;
 	}
-	if (!is_token(c))
+	if (!char_is_token[c])
 		return "a malformed trailer name";
 	follow_name(body, c);
 	return NULL;
@@ -278,7 +271,8 @@ static const char *on_framing_byte(struct body *body, uint8_t c)
 		body->n_digits = 0;
 		body->suspects = UINT8_MAX;
 		follow_name(body, c);
-		return c == '\r' || is_token(c) ? NULL : "a trailer line without a name";
+		return c == '\r' || char_is_token[c] ? NULL
+						     : "a trailer line without a name";
 	case TRAILER_NAME:
 		return on_trailer_name(body, c);
 	case TRAILER_VALUE:

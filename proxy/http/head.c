@@ -12,6 +12,8 @@
 
 #include <llhttp/llhttp.h>
 
+#include "http/chars.h"
+
 #define HEAD_BLANK_LINES_MAX 16
 
 enum scan_state {
@@ -21,29 +23,6 @@ enum scan_state {
 	VALUE,
 };
 
-/* tchar of RFC 9110 section 5.6.2; a row for sixteen bytes, none above ASCII. */
-#define T true
-#define F false
-/* clang-format off */
-static const bool is_token[256] = {
-	F, F, F, F, F, F, F, F, F, F, F, F, F, F, F, F,
-	F, F, F, F, F, F, F, F, F, F, F, F, F, F, F, F,
-	F, T, F, T, T, T, T, T, F, F, T, T, F, T, T, F,
-	T, T, T, T, T, T, T, T, T, T, F, F, F, F, F, F,
-	F, T, T, T, T, T, T, T, T, T, T, T, T, T, T, T,
-	T, T, T, T, T, T, T, T, T, T, T, F, F, F, T, T,
-	T, T, T, T, T, T, T, T, T, T, T, T, T, T, T, T,
-	T, T, T, T, T, T, T, T, T, T, T, F, T, F, T, F,
-};
-/* clang-format on */
-#undef T
-#undef F
-
-static bool is_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t';
-}
-
 static const char *scan_problem(uint8_t state, bool begins, uint8_t c)
 {
 	if (c == 0)
@@ -52,10 +31,10 @@ static const char *scan_problem(uint8_t state, bool begins, uint8_t c)
 		return c == '\n' ? "a line that ends with LF alone"
 				 : "a control character in the head";
 	if (begins)
-		return is_blank(c) ? "a folded header line (obs-fold)"
-				   : "a header line that begins with no name";
-	return is_blank(c) ? "white space before a header's colon"
-			   : "a character that no header name may have";
+		return char_is_blank(c) ? "a folded header line (obs-fold)"
+					: "a header line that begins with no name";
+	return char_is_blank(c) ? "white space before a header's colon"
+				: "a character that no header name may have";
 }
 
 /*
@@ -94,7 +73,7 @@ static enum head_result split_request_line(struct head *head, struct str line)
 	head->method = (struct str){line.ptr, (size_t)(space - line.ptr)};
 	head->target = (struct str){space + 1, (size_t)(second - space) - 1};
 	for (size_t i = 0; i < head->method.len; i++)
-		if (!is_token[(uint8_t)head->method.ptr[i]])
+		if (!char_is_token[(uint8_t)head->method.ptr[i]])
 			return HEAD_BAD;
 	if (second[6] != '1')
 		return second[6] == '0' ? HEAD_BAD : HEAD_VERSION;
@@ -221,7 +200,7 @@ static size_t skip_text(const uint8_t *bytes, size_t i, size_t len)
 
 static size_t skip_token(const uint8_t *bytes, size_t i, size_t len)
 {
-	while (i < len && is_token[bytes[i]])
+	while (i < len && char_is_token[bytes[i]])
 		i++;
 	return i;
 }
@@ -241,7 +220,7 @@ static enum head_result scan_line(
 			goto bad;
 		}
 	} else if (i < len && i == scan->line && bytes[i] != '\r' &&
-		   !is_token[bytes[i]]) {
+		   !char_is_token[bytes[i]]) {
 		goto bad;
 	}
 	if (scan->state != NAME)

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The classes of bytes that the grammar of HTTP/1 is made of. */
+#include <stdbool.h>
+#include <stdint.h>
+
+/* tchar: what methods and names of fields consist of (RFC 9110 section 5.6.2). */
+extern const bool char_is_token[256];
+
+static inline bool char_is_blank(uint8_t c)
+{
+	return c == ' ' || c == '\t';
+}
