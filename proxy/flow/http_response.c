@@ -395,6 +395,8 @@ static bool read_heads(struct exchange *exchange, struct str bytes)
 			return final_head(exchange, rest);
 		if (!forward_informational(exchange, head))
 			return false;
+		if (worker->config->response_timeout_ms == 0)
+			deadline_clear(&upstream->deadline);
 		bytes = rest;
 	}
 	stream_expect_more(&upstream->stream);
@@ -459,11 +461,69 @@ static bool pump_once(struct exchange *exchange)
 	return read_heads(exchange, bytes);
 }
 
+/*
+ * As with the heads of requests (client.c): at the hard mark one that is longer than a
+ * small buffer waits until there is memory again, or until it is the oldest.
+ */
+__attribute__((cold)) static bool has_to_wait(struct exchange *exchange)
+{
+	struct worker *worker = exchange->worker;
+	struct upstream *upstream = exchange->upstream;
+
+	if (!ceiling_is_reached(worker->loop.bufs.ceiling) ||
+		buf_len(upstream->in) < LOOP_SHORT_BYTES ||
+		worker->response_head.head.next == &upstream->deadline.node)
+		return false;
+	worker->response_heads_wait = true;
+	return true;
+}
+
+/* Visits the connections on which a head is under way. */
+static void each_partial_head(struct worker *worker, void (*visit)(struct upstream *))
+{
+	list_each_safe (node, next, &worker->clients) {
+		struct exchange *exchange =
+			container_of(node, struct client, node)->exchange;
+
+		if (exchange && exchange->upstream && exchange->upstream->in)
+			visit(exchange->upstream);
+	}
+}
+
+/* NIGH_RESPONSE_TIMEOUT, where it is set, is an end too. */
+static void hurry(struct upstream *upstream)
+{
+	struct worker *worker = upstream->worker;
+
+	if (!list_linked(&upstream->deadline.node))
+		upstream_set_deadline(upstream, &worker->response_head,
+			worker->config->header_timeout_ms);
+}
+
+void http_responses_hurry(struct worker *worker)
+{
+	each_partial_head(worker, hurry);
+}
+
+static void resume(struct upstream *upstream)
+{
+	loop_defer(&upstream->worker->loop, &upstream->deferred, upstream_run_deferred);
+}
+
+void http_responses_resume(struct worker *worker)
+{
+	if (!worker->response_heads_wait)
+		return;
+	worker->response_heads_wait = false;
+	each_partial_head(worker, resume);
+}
+
 void http_response_pump(struct exchange *exchange)
 {
 	for (int i = 0; i < PUMP_ROUNDS; i++) {
 		if (!exchange->upstream->stream.readable ||
-			!stream_takes(&exchange->client->stream))
+			!stream_takes(&exchange->client->stream) ||
+			(exchange->upstream->in && has_to_wait(exchange)))
 			return;
 		if (!(can_move(exchange) ? move_once : pump_once)(exchange) ||
 			exchange->ended)

@@ -8,3 +8,12 @@
  * end the exchange.
  */
 void http_response_pump(struct exchange *exchange);
+
+/*
+ * Memory has run short: heads that are under way get NIGH_HEADER_TIMEOUT to be complete,
+ * as an upstream may stop within one for ever.
+ */
+void http_responses_hurry(struct worker *worker);
+
+/* Those that waited for memory look again. */
+void http_responses_resume(struct worker *worker);

@@ -11,6 +11,7 @@
 #include "flow/client.h"
 #include "flow/exchange.h"
 #include "flow/http_request.h"
+#include "flow/http_response.h"
 #include "flow/target.h"
 #include "flow/upstream.h"
 #include "topo/memory.h"
@@ -36,16 +37,19 @@ static void on_tick(void *arg)
 	struct worker *worker = arg;
 	struct deadline_list *lists[] = {&worker->idle, &worker->header, &worker->linger,
 		&worker->connect, &worker->pool_idle, &worker->response,
-		&worker->discovery};
+		&worker->response_head, &worker->discovery};
 	uint64_t now = clock_ms();
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
 		deadline_sweep(lists[i], now);
 	targets_sweep(worker, now);
 	trim(worker, now);
-	if (ceiling_is_reached(worker->loop.bufs.ceiling))
+	if (ceiling_is_reached(worker->loop.bufs.ceiling)) {
 		http_requests_let_go(worker);
+		http_responses_hurry(worker);
+	}
 	clients_resume_heads(worker);
+	http_responses_resume(worker);
 	worker_resume_accepting(worker);
 }
 
@@ -84,7 +88,7 @@ int worker_init(struct worker *worker, struct shared *shared, unsigned index)
 {
 	struct deadline_list *lists[] = {&worker->idle, &worker->header, &worker->linger,
 		&worker->connect, &worker->pool_idle, &worker->response,
-		&worker->discovery};
+		&worker->response_head, &worker->discovery};
 	size_t max_head = shared->config->max_header_bytes;
 	int err;
 

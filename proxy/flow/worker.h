@@ -114,7 +114,7 @@ struct worker {
 	struct slab client_slab, exchange_slab, upstream_slab;
 
 	struct deadline_list idle, header, linger, connect, pool_idle, response,
-		discovery;
+		response_head, discovery;
 	uint64_t sweep_targets_ms; /* when unused targets are looked for next */
 	uint64_t trim_ms;          /* when memory that nobody needs is given back next */
 
@@ -126,6 +126,7 @@ struct worker {
 
 	bool draining;   /* inbound responses say close */
 	bool heads_wait; /* some client's, for memory */
+	bool response_heads_wait;
 	unsigned index;
 	bool thread_runs;
 	pthread_t thread;

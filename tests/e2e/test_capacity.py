@@ -200,6 +200,44 @@ def test_long_heads_wait_for_each_other(nigh, server):
     held(side)
 
 
+def test_long_response_heads_wait_for_each_other(nigh, server):
+    """The same of upstreams that stop within the heads of their responses."""
+    n_calls = 250
+    app = server()
+    side = nigh.inbound(app, MAX_MEMORY="8MiB", HEADER_TIMEOUT="1h")
+    first = text("HTTP/1.1 200 OK", "X: " + "x" * 50000)[:-4]
+    clients = [side.client() for _ in range(n_calls)]
+    for client in clients:
+        client.send(GET)
+    conns = [app.request()[0] for _ in clients]
+    for conn in conns:
+        conn.send(first)
+    wait_until(lambda: side.metrics().total("nigh_buffer_bytes") > 6 * MIB, "memory is short", LONG)
+    for client, conn in zip(clients, conns):
+        assert side.metrics().total("nigh_buffer_bytes") < 8 * MIB + n_calls * 4 * KIB
+        conn.send(b"\r\nContent-Length: 0\r\n\r\n")
+    for client in clients:
+        client.expect(first + b"\r\nContent-Length: 0\r\n\r\n")
+    held(side)
+
+
+def test_response_heads_that_stop_give_memory_back(nigh, server):
+    """At the limit they have NIGH_HEADER_TIMEOUT: else nobody would be accepted again."""
+    app = server()
+    side = nigh.inbound(app, MAX_MEMORY="8MiB", HEADER_TIMEOUT="200ms")
+    clients = [side.client() for _ in range(200)]
+    for client in clients:
+        client.send(GET)
+    for conn in [app.request()[0] for _ in clients]:
+        conn.send(text("HTTP/1.1 200 OK", "X: " + "x" * 50000)[:-4])
+    wait_until(lambda: side.total("nigh_flows_ended_total", outcome="response_timeout") > 0,
+               "the first gives up", LONG)
+    with side.client() as other:
+        other.send(GET)
+        app.request()[0].send(OK)
+        other.expect(OK)
+
+
 def test_few_descriptors(binary, server, cleanup):
     """The limit of connections follows from that of descriptors, which is raised as far
     as it goes; who comes later waits, and the admin port always answers."""
