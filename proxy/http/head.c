@@ -68,7 +68,8 @@ static enum head_result split_request_line(struct head *head, struct str line)
 		space ? memchr(space + 1, ' ', (size_t)(end - space) - 1) : NULL;
 
 	head->problem = "a malformed request line";
-	if (!second || !is_version((struct str){second + 1, (size_t)(end - second) - 1}))
+	if (!second || second == space + 1 ||
+		!is_version((struct str){second + 1, (size_t)(end - second) - 1}))
 		return HEAD_BAD;
 	head->method = (struct str){line.ptr, (size_t)(space - line.ptr)};
 	head->target = (struct str){space + 1, (size_t)(second - space) - 1};

@@ -109,6 +109,8 @@ static const struct bad_row bad_requests[] = {
 	{"tab in the target", BYTES("GET /a\tb HTTP/1.1\r\n\r\n"), BOTH_REFUSE, "target"},
 	{"a high byte in the target", BYTES("GET /\xe4 HTTP/1.1\r\n\r\n"), BOTH_REFUSE,
 		"target"},
+	{"an empty target of CONNECT", BYTES("CONNECT  HTTP/1.1\r\n\r\n"), LLHTTP_TAKES,
+		"request line"},
 	{"no target", BYTES("GET HTTP/1.1\r\n\r\n"), BOTH_REFUSE, "request line"},
 	{"HTTP/0.9 as it was", BYTES("GET /\r\n\r\n"), LLHTTP_TAKES, "request line"},
 	/* Who waits for the answer now sends no more. */
