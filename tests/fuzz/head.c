@@ -81,6 +81,7 @@ static void check_llhttp(void)
 	struct str line = whole.first_line, method = whole.method;
 	const char *rest = line.ptr + method.len;
 	size_t len = 0, n_rest = (size_t)(whole.base + whole.len - rest);
+	const struct field *length = whole.last[FIELD_CONTENT_LENGTH];
 	struct llhttp_outcome alone;
 
 	if (is_request && !str_is(method, STR("CONNECT")))
@@ -88,8 +89,11 @@ static void check_llhttp(void)
 	if (is_request)
 		memcpy(text, method.ptr, len = method.len);
 	memcpy(text + len, rest, n_rest);
-	for (size_t i = len + (size_t)(line.ptr + line.len - rest); i < len + n_rest; i++)
-		text[i] = text[i] == '\t' ? ' ' : text[i];
+	if (length)
+		for (size_t i = 0, at = len + (size_t)(length->line.ptr - rest);
+			i < length->line.len; i++)
+			if (text[at + i] == '\t')
+				text[at + i] = ' ';
 	if (whole.minor > 1)
 		text[is_request ? len + (size_t)(line.ptr + line.len - rest) - 1
 				: sizeof("HTTP/1.x") - 2] = '1';
