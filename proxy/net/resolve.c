@@ -19,6 +19,10 @@
 
 #define RESOLV_CONF "/etc/resolv.conf"
 
+/* Of evdns, at one time, two for each name. As a rule it has 64: names that nobody
+ * answers for would keep all others waiting. */
+#define QUERIES_MAX "4096"
+
 struct resolve {
 	struct deferred deferred;
 	struct loop *loop;
@@ -102,6 +106,7 @@ static bool dns_open(struct loop *loop)
 		return false;
 	}
 	evdns_base_set_option(loop->dns, "randomize-case:", "0");
+	evdns_base_set_option(loop->dns, "max-inflight:", QUERIES_MAX);
 	return true;
 }
 
