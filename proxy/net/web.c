@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <event2/buffer.h>
@@ -20,10 +21,12 @@
 #define MAX_BODY         (4 << 10)
 #define ANSWER_MAX_BYTES (64 << 20)
 
-/* Connections at one time. Beyond them the oldest goes, not the newest: a probe that
- * comes now is answered whoever has come before and stays. */
+/* Connections at one time, and where descriptors are few their part of them. Beyond that
+ * the oldest goes, not the newest: a probe that comes now is answered whoever has come
+ * before and stays. */
 #define CONNECTIONS_MAX  64
-#define ACCEPTED_AT_ONCE 16
+#define CONNECTIONS_PART 8
+#define ACCEPTED_AT_ONCE 4
 
 /* How long accepting pauses when there is no descriptor left. */
 #define PAUSE_US 250000
@@ -36,7 +39,7 @@ struct web {
 	void *arg;
 	struct event *newcomers;
 	struct list guests; /* the oldest first */
-	unsigned n_guests;
+	unsigned n_guests, max_guests;
 	unsigned n_new; /* not yet looked at by on_newcomers */
 };
 
@@ -104,7 +107,7 @@ static void on_newcomers(evutil_socket_t fd, short what, void *arg)
 		if (!guest->is_known)
 			get_to_know(guest);
 	}
-	while (web->n_guests > CONNECTIONS_MAX) {
+	while (web->n_guests > web->max_guests) {
 		struct guest *oldest = container_of(web->guests.next, struct guest, node);
 
 		guest_leaves(oldest);
@@ -243,6 +246,16 @@ static int accept_on(struct web *web, const struct listen_set *listen)
 	return event_add(web->resume, &interval) == 0 ? 0 : -ENOMEM;
 }
 
+static unsigned connections_max(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+		limit.rlim_cur / CONNECTIONS_PART >= CONNECTIONS_MAX)
+		return CONNECTIONS_MAX;
+	return (unsigned)limit.rlim_cur / CONNECTIONS_PART;
+}
+
 int web_start(struct web **out, struct event_base *base, const struct listen_set *listen,
 	web_fn *handler, void *arg)
 {
@@ -253,6 +266,7 @@ int web_start(struct web **out, struct event_base *base, const struct listen_set
 	web->handler = handler;
 	web->arg = arg;
 	list_init(&web->guests);
+	web->max_guests = connections_max();
 	web->http = evhttp_new(base);
 	web->resume = event_new(base, -1, EV_PERSIST, on_resume, web);
 	web->newcomers = event_new(base, -1, 0, on_newcomers, web);

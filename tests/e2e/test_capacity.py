@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from harness.dialogue import OK
-from harness.message import text
+from harness.message import read_response, text
 from harness.peer import DEADLINE, Peer, connect, wait_until
 from harness.sidecar import Sidecar
 
@@ -268,3 +268,23 @@ def test_few_descriptors(binary, server, cleanup):
     for client in clients[room:]:
         client.expect(OK)
     assert side.total("nigh_local_responses_total") == 0
+
+
+def test_admin_callers_leave_enough(binary, server, cleanup):
+    """Of very few descriptors those who stay at the admin port get a part; probes and the
+    application go on."""
+    app = server()
+    side = Sidecar(binary, {"INBOUND": f"127.0.0.1:0=127.0.0.1:{app.port}", "OUTBOUND": "off",
+                            "ADMIN": "127.0.0.1:0", "WORKERS": "1"},
+                   ["prlimit", "--nofile=64:64"])
+    cleanup.callback(side.stop)
+    side.wait_ready()
+    for _ in range(120):
+        cleanup.enter_context(side.client("admin"))
+    assert side.admin("/healthz")[0] == 200
+    client = cleanup.enter_context(side.client())
+    client.send(GET)
+    conn, _ = app.request()
+    conn.send(OK)
+    assert read_response(client).status == 200
+    assert side.admin("/readyz")[0] == 200
