@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "flow/http_request.h"
 #include "flow/http_response.h"
+#include "flow/http_upload.h"
 #include "flow/local_response.h"
 #include "flow/relay.h"
 
@@ -158,7 +159,7 @@ static void send_or_relay(struct exchange *exchange)
 	else if (exchange->method == METHOD_CONNECT && exchange->direction == OUTBOUND)
 		http_connect_established(exchange);
 	else
-		http_request_send(exchange);
+		http_upload_begin(exchange);
 }
 
 static enum attempt_failure failure_of(int err)
@@ -487,7 +488,7 @@ void exchange_on_client(struct exchange *exchange)
 	if (exchange->ended || exchange->tunnel)
 		return;
 	if (exchange->sent && !exchange->request_body.done && !exchange->upload_broken)
-		http_request_pump(exchange);
+		http_upload_pump(exchange);
 	else if (exchange->client->stream.readable && client_is_gone(exchange->client))
 		client_drop(exchange->client, false);
 }
@@ -539,7 +540,7 @@ void exchange_on_upstream(struct exchange *exchange)
 		!stream_is_blocked(&upstream->stream) &&
 		exchange->client->stream.readable) {
 		/* Ends the exchange when the body is bad or the client has gone. */
-		if (!http_request_pump(exchange))
+		if (!http_upload_pump(exchange))
 			return;
 	}
 	http_response_pump(exchange);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The way of an HTTP request from the client's bytes to the upstream connection. */
+/* The way of an HTTP request from the client's bytes to what can be sent (http_upload.h).
+ */
 #include "flow/exchange.h"
 
 /*
@@ -15,18 +16,6 @@ void http_request_late(struct client *client);
 
 /* Nothing more of the body came for NIGH_IDLE_TIMEOUT. */
 void http_request_stalled(struct exchange *exchange);
-
-/* Writes the held request to the upstream connection, which is there. */
-void http_request_send(struct exchange *exchange);
-
-/* Moves body bytes on, as far as both sides go. False when the exchange has ended. */
-bool http_request_pump(struct exchange *exchange);
-
-/*
- * Gives back the copies of all requests that were sent: they cannot be sent again then.
- * For when memory has run short: some may wait for their response for ever.
- */
-void http_requests_let_go(struct worker *worker);
 
 /* Outbound CONNECT: the connection stands; answers 200 and relays. */
 void http_connect_established(struct exchange *exchange);

@@ -10,8 +10,8 @@
 #include "base/reserve.h"
 #include "flow/client.h"
 #include "flow/exchange.h"
-#include "flow/http_request.h"
 #include "flow/http_response.h"
+#include "flow/http_upload.h"
 #include "flow/target.h"
 #include "flow/upstream.h"
 #include "topo/memory.h"
@@ -45,7 +45,7 @@ static void on_tick(void *arg)
 	targets_sweep(worker, now);
 	trim(worker, now);
 	if (ceiling_is_reached(worker->loop.bufs.ceiling)) {
-		http_requests_let_go(worker);
+		http_uploads_let_go(worker);
 		http_responses_hurry(worker);
 	}
 	clients_resume_heads(worker);
