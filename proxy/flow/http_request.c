@@ -5,6 +5,7 @@
  */
 #include "flow/http_request.h"
 
+#include <errno.h>
 #include <sys/socket.h>
 
 #include "flow/emit.h"
