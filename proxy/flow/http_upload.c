@@ -237,11 +237,9 @@ bool http_upload_pump(struct exchange *exchange)
 		await_response(exchange);
 	else
 		deadline_clear(&upstream->deadline);
-	if (!exchange->request_body.done && !exchange->upload_broken &&
-		client->stream.readable && !stream_is_blocked(&upstream->stream))
-		loop_defer(&exchange->worker->loop, &upstream->deferred,
-			upstream_run_deferred);
-	if (exchange->upload_broken)
+	if (exchange->upload_broken ||
+		(!exchange->request_body.done && client->stream.readable &&
+			!stream_is_blocked(&upstream->stream)))
 		loop_defer(&exchange->worker->loop, &upstream->deferred,
 			upstream_run_deferred);
 	return true;
