@@ -384,18 +384,11 @@ static bool keep_partial(struct client *client, struct str bytes)
 	return true;
 }
 
-/*
- * At the hard mark a head that is longer than one small buffer has to wait until there is
- * memory again, or until it is the oldest that is not complete. So there is always one
- * that goes on, and none holds what it has for longer than NIGH_HEADER_TIMEOUT.
- */
-__attribute__((cold)) static bool has_to_wait(struct client *client)
+static bool has_to_wait(struct client *client)
 {
 	struct worker *worker = client->worker;
 
-	if (!ceiling_is_reached(worker->loop.bufs.ceiling) ||
-		buf_len(client->in) < LOOP_SHORT_BYTES ||
-		worker->header.head.next == &client->deadline.node)
+	if (!worker_head_waits(worker, &worker->header, &client->deadline, client->in))
 		return false;
 	worker->heads_wait = true;
 	return true;

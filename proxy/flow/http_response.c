@@ -461,18 +461,13 @@ static bool pump_once(struct exchange *exchange)
 	return read_heads(exchange, bytes);
 }
 
-/*
- * As with the heads of requests (client.c): at the hard mark one that is longer than a
- * small buffer waits until there is memory again, or until it is the oldest.
- */
-__attribute__((cold)) static bool has_to_wait(struct exchange *exchange)
+static bool has_to_wait(struct exchange *exchange)
 {
 	struct worker *worker = exchange->worker;
 	struct upstream *upstream = exchange->upstream;
 
-	if (!ceiling_is_reached(worker->loop.bufs.ceiling) ||
-		buf_len(upstream->in) < LOOP_SHORT_BYTES ||
-		worker->response_head.head.next == &upstream->deadline.node)
+	if (!worker_head_waits(
+		    worker, &worker->response_head, &upstream->deadline, upstream->in))
 		return false;
 	worker->response_heads_wait = true;
 	return true;

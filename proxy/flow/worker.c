@@ -330,6 +330,13 @@ bool worker_may_accept(const struct worker *worker)
 	       !ceiling_is_reached(&shared->ceiling);
 }
 
+bool worker_head_waits(const struct worker *worker, const struct deadline_list *heads,
+	const struct deadline *deadline, const struct buf *in)
+{
+	return ceiling_is_reached(worker->loop.bufs.ceiling) &&
+	       buf_len(in) >= LOOP_SHORT_BYTES && heads->head.next != &deadline->node;
+}
+
 void worker_resume_accepting(struct worker *worker)
 {
 	if (!worker_may_accept(worker))

@@ -164,5 +164,15 @@ void worker_set_topo(struct worker *worker, struct topo *topo);
 /* Not at a limit: of connections, or of memory. */
 bool worker_may_accept(const struct worker *worker);
 
+/*
+ * Whether a head of which `in` has come has to wait: at the hard mark one that is longer
+ * than one small buffer does, until there is memory again or it is the oldest of those
+ * under way, whose deadlines are `heads`. So there is always one that goes on, and none
+ * holds what it has for longer than NIGH_HEADER_TIMEOUT.
+ */
+__attribute__((cold)) bool worker_head_waits(const struct worker *worker,
+	const struct deadline_list *heads, const struct deadline *deadline,
+	const struct buf *in);
+
 /* Accepting goes on after it had paused at a limit. */
 void worker_resume_accepting(struct worker *worker);
