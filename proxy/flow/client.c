@@ -14,7 +14,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "flow/exchange.h"
 #include "flow/http_request.h"
 #include "flow/relay.h"
@@ -187,14 +186,16 @@ void client_exchange_done(struct client *client, bool persist)
 
 bool client_retires(struct client *client)
 {
+	struct worker *worker = client->worker;
 	enum recycle_reason reason = RECYCLE_drain;
 
 	if (client_direction(client) != INBOUND)
 		return false;
-	if (!client->worker->draining && !lifetime_is_over(&client->life, &reason))
+	if (!worker->draining &&
+		!lifetime_is_over(&client->life, loop_ms(&worker->loop), &reason))
 		return false;
 	client->recycled = (uint8_t)reason;
-	client->worker->counters.recycled[INBOUND][DOWNSTREAM][reason]++;
+	worker->counters.recycled[INBOUND][DOWNSTREAM][reason]++;
 	forget_due(client);
 	return true;
 }
@@ -455,7 +456,7 @@ static void read_requests(struct client *client)
 static bool is_new(const struct client *client)
 {
 	return client->life.n_requests == 0 &&
-	       clock_ms() - client->life.opened_ms < NEW_MS;
+	       loop_ms(&client->worker->loop) - client->life.opened_ms < NEW_MS;
 }
 
 static bool is_between_requests(const struct client *client)

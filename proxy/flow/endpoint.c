@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "flow/target.h"
 #include "flow/upstream.h"
 
@@ -26,7 +25,8 @@ void endpoint_drop(struct endpoint *endpoint)
 
 void endpoint_distrust(struct endpoint *endpoint)
 {
-	endpoint->distrusted_until_ms = clock_ms() + DISTRUST_MS;
+	endpoint->distrusted_until_ms =
+		loop_ms(&endpoint->target->worker->loop) + DISTRUST_MS;
 }
 
 void endpoint_answered(struct endpoint *endpoint)

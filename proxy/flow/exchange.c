@@ -33,7 +33,7 @@ struct exchange *exchange_create(struct client *client)
 		.worker = worker,
 		.client = client,
 		.direction = (uint8_t)client_direction(client),
-		.started_us = clock_us(),
+		.started_us = loop_us(&worker->loop),
 		.request_body.done = true,
 	};
 	client->exchange = exchange;
@@ -177,7 +177,7 @@ static enum attempt_failure failure_of(int err)
  */
 static bool trusts_kept(const struct exchange *exchange, const struct endpoint *endpoint)
 {
-	return clock_ms() >= endpoint->distrusted_until_ms ||
+	return loop_ms(&exchange->worker->loop) >= endpoint->distrusted_until_ms ||
 	       (exchange->idempotent && target_affords_failure(exchange->target));
 }
 
@@ -308,7 +308,7 @@ void exchange_attempt_failed(struct exchange *exchange, enum attempt_failure fai
 	struct worker *worker = exchange->worker;
 	const struct retry_rule *rule = &retry_rules[failure];
 	struct endpoint *endpoint = exchange->endpoint;
-	uint64_t now = clock_ms();
+	uint64_t now = loop_ms(&worker->loop);
 	/* The budget guards servers: one that was known to refuse is not burdened. */
 	bool is_free = failure == ATTEMPT_NOT_CONNECTED &&
 		       balance_is_aside(&endpoint->balance, now);
@@ -559,7 +559,7 @@ void exchange_on_upstream_timeout(struct exchange *exchange)
 				: ATTEMPT_TIMED_OUT);
 		return;
 	}
-	balance_report_failure(&exchange->endpoint->balance, false, clock_ms(),
-		rng_next(&exchange->worker->loop.rng));
+	balance_report_failure(&exchange->endpoint->balance, false,
+		loop_ms(&exchange->worker->loop), rng_next(&exchange->worker->loop.rng));
 	exchange_answer(exchange, OUTCOME_response_timeout, NULL);
 }

@@ -20,7 +20,7 @@ static bool is_last_request(struct upstream *upstream)
 	enum recycle_reason reason;
 
 	upstream->life.n_requests++;
-	if (!lifetime_is_over(&upstream->life, &reason))
+	if (!lifetime_is_over(&upstream->life, loop_ms(&upstream->worker->loop), &reason))
 		return false;
 	upstream->worker->counters
 		.recycled[upstream->endpoint->target->direction][UPSTREAM][reason]++;

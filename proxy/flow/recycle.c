@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/recycle.h"
 
-#include "base/clock.h"
-
 const char *const recycle_names[RECYCLE_REASONS + 1] = {
 #define RECYCLE(name) #name,
 #include "flow/reasons.def"
@@ -13,7 +11,7 @@ void lifetime_begin(struct lifetime *life, struct worker *worker)
 	const struct config *config = worker->config;
 	struct rng *rng = &worker->loop.rng;
 
-	*life = (struct lifetime){.opened_ms = clock_ms()};
+	*life = (struct lifetime){.opened_ms = loop_ms(&worker->loop)};
 	if (config->max_requests > 0)
 		life->cap = (uint32_t)rng_jitter_below(
 			rng, config->max_requests, config->recycle_jitter);
@@ -25,17 +23,18 @@ void lifetime_begin(struct lifetime *life, struct worker *worker)
 							    config->recycle_jitter);
 }
 
-bool lifetime_is_over(const struct lifetime *life, enum recycle_reason *reason)
+bool lifetime_is_over(
+	const struct lifetime *life, uint64_t now_ms, enum recycle_reason *reason)
 {
 	if (life->cap > 0 && life->n_requests >= life->cap) {
 		*reason = RECYCLE_requests;
 		return true;
 	}
-	if (life->retire_ms > 0 && clock_ms() >= life->retire_ms) {
+	if (life->retire_ms > 0 && now_ms >= life->retire_ms) {
 		*reason = RECYCLE_age;
 		return true;
 	}
-	if (life->due_ms > 0 && clock_ms() >= life->due_ms) {
+	if (life->due_ms > 0 && now_ms >= life->due_ms) {
 		*reason = RECYCLE_rebalance;
 		return true;
 	}

@@ -21,4 +21,5 @@ extern const char *const recycle_names[RECYCLE_REASONS + 1];
 void lifetime_begin(struct lifetime *life, struct worker *worker);
 
 /* Whether the current request is to be the last one, and what says so. */
-bool lifetime_is_over(const struct lifetime *life, enum recycle_reason *reason);
+bool lifetime_is_over(
+	const struct lifetime *life, uint64_t now_ms, enum recycle_reason *reason);

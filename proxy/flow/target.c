@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/text.h"
 #include "flow/target_kinds.h"
 #include "net/resolve.h"
@@ -89,7 +88,7 @@ struct target *target_create(struct worker *worker, enum direction direction,
 	target->worker = worker;
 	target->direction = direction;
 	target->tally = tally_of(&worker->tallies, direction, service);
-	target->used_ms = clock_ms();
+	target->used_ms = loop_ms(&worker->loop);
 	list_init(&target->waiters);
 	if (!target->tally) {
 		free(target);
@@ -181,7 +180,7 @@ struct target *target_again(
 void target_hold(struct target *target)
 {
 	target->n_refs++;
-	target->used_ms = clock_ms();
+	target->used_ms = loop_ms(&target->worker->loop);
 }
 
 void target_release(struct target *target)
@@ -235,11 +234,11 @@ static struct balance *pick_in_tier(struct target *target, uint32_t tier,
 
 bool target_affords_failure(const struct target *target)
 {
-	const struct worker *worker = target->worker;
+	struct worker *worker = target->worker;
 	const struct gauges *gauges = &worker->gauges;
 
-	return tally_retries_to_spare(
-		       target->tally, worker->config->retry_budget, clock_ms()) >
+	return tally_retries_to_spare(target->tally, worker->config->retry_budget,
+		       loop_ms(&worker->loop)) >
 	       gauges->in_flight[target->direction] -
 		       gauges->tunnels[target->direction][DOWNSTREAM];
 }
@@ -257,7 +256,7 @@ bool target_affords_failure(const struct target *target)
 struct endpoint *target_pick(
 	struct target *target, const struct balance_excluded *excluded)
 {
-	uint64_t now = clock_ms();
+	uint64_t now = loop_ms(&target->worker->loop);
 	struct balance *member = NULL;
 
 	for (uint32_t i = 0; i < target->n_tiers && !member; i++) {

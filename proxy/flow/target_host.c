@@ -8,7 +8,6 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/text.h"
 #include "net/resolve.h"
 
@@ -83,7 +82,7 @@ static void on_resolved(
 	struct target *target = arg;
 
 	target->resolve = NULL;
-	target->resolved_ms = clock_ms();
+	target->resolved_ms = loop_ms(&target->worker->loop);
 	target->is_stale = false;
 	if (n > 0)
 		address_known(target, addresses, n);
@@ -96,7 +95,7 @@ static void on_resolved(
 
 enum target_state target_host_prepare(struct target *target)
 {
-	uint64_t now = clock_ms();
+	uint64_t now = loop_ms(&target->worker->loop);
 	uint64_t fresh_ms = target->problem ? DNS_RETRY_MS : DNS_FRESH_MS;
 
 	if (target->number == 0) {

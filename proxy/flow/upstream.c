@@ -5,7 +5,6 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include "base/clock.h"
 #include "flow/exchange.h"
 
 /* An idle connection younger than this is used without a look whether it is still there:
@@ -105,7 +104,7 @@ static void leave_pool(struct upstream *upstream)
 struct upstream *upstream_take_idle(
 	struct endpoint *endpoint, struct exchange *exchange, bool careful)
 {
-	uint64_t now = clock_ms();
+	uint64_t now = loop_ms(&exchange->worker->loop);
 
 	while (!list_empty(&endpoint->idle)) {
 		struct upstream *upstream =
@@ -143,7 +142,7 @@ void upstream_keep(struct upstream *upstream, uint64_t keep_ms)
 		return;
 	}
 	upstream->exchange = NULL;
-	upstream->idle_since_ms = clock_ms();
+	upstream->idle_since_ms = loop_ms(&worker->loop);
 	list_insert(&upstream->endpoint->idle, &upstream->idle_node);
 	worker->gauges.idle[upstream->endpoint->target->direction][UPSTREAM]++;
 	deadline_set(&worker->pool_idle, &upstream->deadline, keep_ms, on_deadline);

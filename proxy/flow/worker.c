@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/reserve.h"
 #include "flow/client.h"
@@ -38,7 +37,7 @@ static void on_tick(void *arg)
 	struct deadline_list *lists[] = {&worker->idle, &worker->header, &worker->linger,
 		&worker->connect, &worker->pool_idle, &worker->response,
 		&worker->response_head, &worker->discovery};
-	uint64_t now = clock_ms();
+	uint64_t now = loop_ms(&worker->loop);
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
 		deadline_sweep(lists[i], now);
@@ -95,7 +94,7 @@ int worker_init(struct worker *worker, struct shared *shared, unsigned index)
 	*worker = (struct worker){
 		.shared = shared, .config = shared->config, .index = index};
 	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
-		deadline_list_init(lists[i]);
+		deadline_list_init(lists[i], &worker->loop);
 	for (size_t i = 0; i < sizeof(worker->targets) / sizeof(*worker->targets); i++)
 		list_init(&worker->targets[i]);
 	list_init(&worker->tallies);

@@ -8,7 +8,6 @@
 #include <event2/dns.h>
 #include <event2/event.h>
 
-#include "base/clock.h"
 #include "net/stream.h"
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -17,6 +16,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	loop->turn_us = 0; /* what is due now is not to wait for another tick */
 	streams_resolve_doubts(loop);
 	if (loop->on_tick)
 		loop->on_tick(loop->arg);
@@ -87,12 +87,14 @@ static void run_all(struct list *work)
 void loop_run(struct loop *loop)
 {
 	while (!loop->stop) {
+		loop->turn_us = 0;
 		event_base_loop(loop->base,
 			list_empty(&loop->deferred) ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
 		run_all(&loop->deferred);
 		run_all(&loop->dead);
 	}
 	/* What was cancelled at the end is told so by one more turn. */
+	loop->turn_us = 0;
 	event_base_loop(loop->base, EVLOOP_NONBLOCK);
 	run_all(&loop->deferred);
 	run_all(&loop->dead);
@@ -113,9 +115,10 @@ void loop_reap(struct loop *loop, struct deferred *deferred, deferred_fn *run)
 	list_push(&loop->dead, &deferred->node);
 }
 
-void deadline_list_init(struct deadline_list *list)
+void deadline_list_init(struct deadline_list *list, struct loop *loop)
 {
 	list_init(&list->head);
+	list->loop = loop;
 }
 
 void deadline_set(struct deadline_list *list, struct deadline *deadline,
@@ -124,7 +127,7 @@ void deadline_set(struct deadline_list *list, struct deadline *deadline,
 	struct list *after;
 
 	list_unlink(&deadline->node);
-	deadline->at_ms = clock_ms() + after_ms;
+	deadline->at_ms = loop_ms(list->loop) + after_ms;
 	deadline->on_expiry = on_expiry;
 	after = list->head.prev;
 	while (after != &list->head &&

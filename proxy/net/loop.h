@@ -8,6 +8,7 @@
  * A turn: libevent's callbacks, then what was deferred, then the dead are freed.
  */
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/rng.h"
 
@@ -57,16 +58,34 @@ struct loop {
 	struct rng rng;
 	char *scratch; /* for reading: scratch_bytes, of whoever's callback runs */
 	size_t scratch_bytes;
-	int pipe[2]; /* bytes on their way from one socket to another; empty between
-		      * moves. Made when first needed; -1 is none, and PIPE_NEVER that
-		      * none can be
-		      */
+	uint64_t turn_us; /* 0 = nobody has asked in this turn: loop_us */
+	int pipe[2];      /* bytes on their way from one socket to another; empty between
+			   * moves. Made when first needed; -1 is none, and PIPE_NEVER that
+			   * none can be
+			   */
 	bool stop;
 };
 
 /* 0, or -errno. head_bytes: room in the scratch beside one full read. */
 __attribute__((warn_unused_result)) int loop_init(struct loop *loop, size_t head_bytes);
 void loop_fini(struct loop *loop);
+
+/*
+ * The monotonic time of this turn, read when it is first asked for: one look at the clock
+ * serves all that a turn does, and none of it is told that another is over before it has
+ * begun. It lags behind by as long as the turn has lasted.
+ */
+static inline uint64_t loop_us(struct loop *loop)
+{
+	if (loop->turn_us == 0)
+		loop->turn_us = clock_us();
+	return loop->turn_us;
+}
+
+static inline uint64_t loop_ms(struct loop *loop)
+{
+	return loop_us(loop) / 1000;
+}
 
 /* Memory for bytes in flight is short: see ceiling.h, and stream_takes. */
 static inline bool loop_is_short(const struct loop *loop)
@@ -102,9 +121,10 @@ void loop_reap(struct loop *loop, struct deferred *deferred, deferred_fn *run);
  */
 struct deadline_list {
 	struct list head;
+	struct loop *loop;
 };
 
-void deadline_list_init(struct deadline_list *list);
+void deadline_list_init(struct deadline_list *list, struct loop *loop);
 
 /* Sets it anew when it was set already. `after_ms` may differ from the others' a little:
  * the list is kept in order from the end. */

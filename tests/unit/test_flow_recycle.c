@@ -59,20 +59,20 @@ Test(flow_recycle, is_over)
 	struct lifetime life = {.cap = 2, .opened_ms = now, .retire_ms = now + 3600000};
 
 	life.n_requests = 1;
-	cr_expect(!lifetime_is_over(&life, &reason) && reason == RECYCLE_REASONS);
+	cr_expect(!lifetime_is_over(&life, now, &reason) && reason == RECYCLE_REASONS);
 	life.n_requests = 2;
-	cr_expect(lifetime_is_over(&life, &reason) && reason == RECYCLE_requests);
+	cr_expect(lifetime_is_over(&life, now, &reason) && reason == RECYCLE_requests);
 	life.cap = 0;
-	cr_expect(!lifetime_is_over(&life, &reason));
+	cr_expect(!lifetime_is_over(&life, now, &reason));
 	life.retire_ms = now;
-	cr_expect(lifetime_is_over(&life, &reason) && reason == RECYCLE_age);
+	cr_expect(lifetime_is_over(&life, now, &reason) && reason == RECYCLE_age);
 	life.retire_ms = 0;
 	life.n_requests = UINT32_MAX;
-	cr_expect(!lifetime_is_over(&life, &reason));
+	cr_expect(!lifetime_is_over(&life, now, &reason));
 	life.due_ms = now + 3600000;
-	cr_expect(!lifetime_is_over(&life, &reason) && reason == RECYCLE_age);
+	cr_expect(!lifetime_is_over(&life, now, &reason) && reason == RECYCLE_age);
 	life.due_ms = now;
-	cr_expect(lifetime_is_over(&life, &reason) && reason == RECYCLE_rebalance);
+	cr_expect(lifetime_is_over(&life, now, &reason) && reason == RECYCLE_rebalance);
 }
 
 Test(flow_recycle, each_reason_has_a_name)

@@ -127,6 +127,7 @@ static struct job *job_at(struct deadline *deadline)
 #define HOUR 3600000
 
 static struct deadline_list list;
+static struct loop loop;
 
 static void on_expiry(struct deadline *deadline)
 {
@@ -151,7 +152,7 @@ Test(net_loop, deadlines_in_order)
 	static const uint64_t hours[5] = {3, 5, 1, 4, 2};
 	uint64_t now = clock_ms();
 
-	deadline_list_init(&list);
+	deadline_list_init(&list, &loop);
 	for (int i = 0; i < 5; i++)
 		deadline_set(&list, &jobs[i].deadline, hours[i] * HOUR, on_expiry);
 	deadline_sweep(&list, now);
@@ -173,7 +174,7 @@ Test(net_loop, deadline_takes_back_another)
 {
 	struct job a = {.name = 'a'}, b = {.name = 'b'}, c = {.name = 'c'};
 
-	deadline_list_init(&list);
+	deadline_list_init(&list, &loop);
 	a.other = &b;
 	deadline_set(&list, &a.deadline, HOUR, on_expiry);
 	deadline_set(&list, &b.deadline, HOUR, on_expiry);
