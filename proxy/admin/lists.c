@@ -37,7 +37,7 @@ static cJSON *endpoint_json(const struct topo_endpoint *topo, const union addres
 	cJSON *json = cJSON_CreateObject();
 	char address[ADDRESS_TEXT_MAX];
 
-	address_print_ip(addr, address, sizeof(address));
+	address_print_ip(addr, address);
 	cJSON_AddStringToObject(json, "address", address);
 	cJSON_AddNumberToObject(json, "port", address_port(addr));
 	add_text(json, "node", topo ? topo->node : NULL);
@@ -58,7 +58,7 @@ static bool is_same(const cJSON *json, const struct endpoint *endpoint)
 {
 	char address[ADDRESS_TEXT_MAX];
 
-	address_print_ip(&endpoint->addr, address, sizeof(address));
+	address_print_ip(&endpoint->addr, address);
 	return cJSON_GetObjectItemCaseSensitive(json, "port")->valueint ==
 		       address_port(&endpoint->addr) &&
 	       has_text(json, "address", address);

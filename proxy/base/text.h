@@ -20,6 +20,24 @@ static inline void text_add(struct text *text, struct str s)
 	text->len += s.len;
 }
 
+/* A header field's whole line. */
+static inline void text_add_field(struct text *text, struct str name, struct str value)
+{
+	size_t len = name.len + value.len + 4;
+	char *to = text->ptr + text->len;
+
+	if (text->cap - text->len < len) {
+		text->overflow = true;
+		return;
+	}
+	memcpy(to, name.ptr, name.len);
+	memcpy(to + name.len, ": ", 2);
+	if (value.len > 0)
+		memcpy(to + name.len + 2, value.ptr, value.len);
+	memcpy(to + len - 2, "\r\n", 2);
+	text->len += len;
+}
+
 /*
  * A line with the CRLF that stands behind it. Lines that stand together are copied
  * together: the last run of them waits in *run, which the caller adds in the end.

@@ -26,8 +26,5 @@ static inline void emit_field(
 	}
 	text_add(out, *run);
 	*run = STR("");
-	text_add(out, field->name);
-	text_add(out, STR(": "));
-	text_add(out, field->value);
-	text_add(out, STR("\r\n"));
+	text_add_field(out, field->name, field->value);
 }

@@ -24,12 +24,30 @@ struct intent {
 };
 
 /* Known of most malformed heads too: their answer depends on it. */
-static void read_method(struct exchange *exchange, const struct head *head)
+static void read_method(struct exchange *exchange, struct str method)
 {
-	if (str_is(head->method, STR("HEAD")))
-		exchange->method = METHOD_HEAD;
-	else if (str_is(head->method, STR("CONNECT")))
-		exchange->method = METHOD_CONNECT;
+	static const struct {
+		const char *name;
+		size_t len;
+		uint8_t method;
+		bool idempotent;
+	} rows[] = {
+		{"GET", 3, METHOD_OTHER, true},
+		{"HEAD", 4, METHOD_HEAD, true},
+		{"PUT", 3, METHOD_OTHER, true},
+		{"DELETE", 6, METHOD_OTHER, true},
+		{"OPTIONS", 7, METHOD_OTHER, true},
+		{"TRACE", 5, METHOD_OTHER, true},
+		{"CONNECT", 7, METHOD_CONNECT, false},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		if (!str_is(method, (struct str){rows[i].name, rows[i].len}))
+			continue;
+		exchange->method = rows[i].method;
+		exchange->idempotent = rows[i].idempotent;
+		return;
+	}
 }
 
 /* h2c would leave HTTP/1 behind our back; the server simply goes on in HTTP/1.1. */
@@ -45,18 +63,6 @@ static bool offers_h2c(struct str protocols)
 
 static void read_facts(struct exchange *exchange, const struct head *head)
 {
-	static const char *const idempotent[] = {
-		"GET",
-		"HEAD",
-		"OPTIONS",
-		"PUT",
-		"DELETE",
-		"TRACE",
-	};
-
-	for (size_t i = 0; i < sizeof(idempotent) / sizeof(*idempotent); i++)
-		if (str_is(head->method, str_of(idempotent[i])))
-			exchange->idempotent = true;
 	exchange->client_is_1_0 = head->minor == 0;
 	/* Who did not wait for the answer to CONNECT has sent what is no request. */
 	exchange->client_keeps_alive =
@@ -168,14 +174,6 @@ static bool find_target(struct exchange *exchange, const struct intent *intent)
 	return true;
 }
 
-static void add_line(struct text *out, struct str name, struct str value)
-{
-	text_add(out, name);
-	text_add(out, STR(": "));
-	text_add(out, value);
-	text_add(out, STR("\r\n"));
-}
-
 /*
  * Method, target in origin form (RFC 9112 section 3.2.1), and always our own version.
  * Where that is as it came the line is the first of those that go on as they are.
@@ -207,9 +205,9 @@ static void emit_host(
 	struct text *out, const struct exchange *exchange, const struct intent *intent)
 {
 	if (intent->form == TARGET_ABSOLUTE || intent->form == TARGET_AUTHORITY)
-		add_line(out, STR("Host"), intent->authority.text);
+		text_add_field(out, STR("Host"), intent->authority.text);
 	else if (!intent->has_host)
-		add_line(out, STR("Host"),
+		text_add_field(out, STR("Host"),
 			exchange->target->host ? str_of(exchange->target->host)
 					       : STR(""));
 }
@@ -219,17 +217,17 @@ static void emit_forwarded(
 {
 	const struct head *head = intent->head;
 	char ip[INET6_ADDRSTRLEN];
-	struct str peer = {ip, address_print_ip(&exchange->client->peer, ip, sizeof(ip))};
+	struct str peer = {ip, address_print_ip(&exchange->client->peer, ip)};
 
 	if (!head->last[FIELD_X_FORWARDED_FOR] || head->last[FIELD_X_FORWARDED_FOR]->drop)
-		add_line(out, STR("X-Forwarded-For"), peer);
+		text_add_field(out, STR("X-Forwarded-For"), peer);
 	if (!head->last[FIELD_X_FORWARDED_PROTO] ||
 		head->last[FIELD_X_FORWARDED_PROTO]->drop)
-		add_line(out, STR("X-Forwarded-Proto"), STR("http"));
+		text_add_field(out, STR("X-Forwarded-Proto"), STR("http"));
 	if (intent->authority.text.len > 0 &&
 		(!head->last[FIELD_X_FORWARDED_HOST] ||
 			head->last[FIELD_X_FORWARDED_HOST]->drop))
-		add_line(out, STR("X-Forwarded-Host"), intent->authority.text);
+		text_add_field(out, STR("X-Forwarded-Host"), intent->authority.text);
 }
 
 /* X-Forwarded-For is a list: whoever came before us stays in front. */
@@ -242,7 +240,7 @@ static void emit_appended(
 	text_add(out, STR(": "));
 	text_add(out, field->value);
 	text_add(out, field->value.len > 0 ? STR(", ") : STR(""));
-	text_add(out, (struct str){ip, address_print_ip(peer, ip, sizeof(ip))});
+	text_add(out, (struct str){ip, address_print_ip(peer, ip)});
 	text_add(out, STR("\r\n"));
 }
 
@@ -347,7 +345,7 @@ void http_request_begin(struct client *client, enum head_result result, struct s
 	}
 	client->life.n_requests++;
 	keep_trace(exchange, head);
-	read_method(exchange, head);
+	read_method(exchange, head->method);
 	if (answer_bad_head(exchange, result, head))
 		return;
 	client->worker->counters.bytes[exchange->direction][DOWNSTREAM] += bytes.len;

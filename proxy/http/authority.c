@@ -3,10 +3,7 @@
 
 #include <arpa/inet.h>
 
-static bool is_alnum(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
+#include "http/chars.h"
 
 static bool is_hex(char c)
 {
@@ -14,23 +11,23 @@ static bool is_hex(char c)
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
 }
 
-/* reg-name of RFC 3986, without the comma: readers who know lists would see two hosts;
- * and without empty labels: servers of the DNS do not even answer to those. */
+/* Without empty labels: servers of the DNS do not even answer to those. */
 static bool is_name(struct str s)
 {
+	char before = '.';
+
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.ptr[i];
 
-		if (c == '.' && (i == 0 || s.ptr[i - 1] == '.'))
-			return false;
 		if (c == '%') {
 			if (s.len - i < 3 || !is_hex(s.ptr[i + 1]) ||
 				!is_hex(s.ptr[i + 2]))
 				return false;
 			i += 2;
-		} else if (!is_alnum(c) && (c == '\0' || !strchr("-._~!$&'()*+;=", c))) {
+		} else if (!char_is_host[(uint8_t)c] || (c == '.' && before == '.')) {
 			return false;
 		}
+		before = c;
 	}
 	return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/chars.h"
 
-/* tchar of RFC 9110 section 5.6.2; a row for sixteen bytes, none above ASCII. */
+/* A row for sixteen bytes, none above ASCII. */
 #define T true
 #define F false
 /* clang-format off */
@@ -14,6 +14,17 @@ const bool char_is_token[256] = {
 	T, T, T, T, T, T, T, T, T, T, T, F, F, F, T, T,
 	T, T, T, T, T, T, T, T, T, T, T, T, T, T, T, T,
 	T, T, T, T, T, T, T, T, T, T, T, F, T, F, T, F,
+};
+
+const bool char_is_host[256] = {
+	F, F, F, F, F, F, F, F, F, F, F, F, F, F, F, F,
+	F, F, F, F, F, F, F, F, F, F, F, F, F, F, F, F,
+	F, T, F, F, T, F, T, T, T, T, T, T, F, T, T, F,
+	T, T, T, T, T, T, T, T, T, T, F, T, F, T, F, F,
+	F, T, T, T, T, T, T, T, T, T, T, T, T, T, T, T,
+	T, T, T, T, T, T, T, T, T, T, T, F, F, F, F, T,
+	F, T, T, T, T, T, T, T, T, T, T, T, T, T, T, T,
+	T, T, T, T, T, T, T, T, T, T, T, F, F, F, T, F,
 };
 /* clang-format on */
 #undef T

@@ -124,34 +124,42 @@ static bool begins_like_http(enum head_kind kind, struct str buf)
 	       memcmp(buf.ptr, name.ptr, name.len) == 0;
 }
 
-/* Known names by length; the few of one length are compared in turn. */
+/* A row's name has letters, digits and `-` only; of the bytes that a token may have just
+ * those and their capitals become them by this bit. */
+static bool is_name(struct str name, const char *lower)
+{
+	for (size_t i = 0; i < name.len; i++)
+		if ((name.ptr[i] | 0x20) != lower[i])
+			return false;
+	return true;
+}
+
+/* Length and first letter, of six bits: nearly every name that is in no row is told by
+ * it. Names are compared without case. */
+#define NAME_KEY(len, first) (((len)*5 + ((first) | 0x20)) & 63)
+
 static uint16_t field_identify(struct str name)
 {
 	static const struct {
-		uint8_t len;
-		char first;
-		uint16_t id;
+		size_t len;
 		const char *name;
-	} rows[] = {
-#define FIELD(id, text, treatment) {sizeof(text) - 1, text[0], FIELD_##id, text},
+	} rows[FIELD_IDS] = {
+#define FIELD(id, text, treatment) [FIELD_##id] = {sizeof(text) - 1, text},
 #include "http/fields.def"
 #undef FIELD
 	};
-	/* Lengths that occur; most names of real heads are told off here. */
-	static const uint32_t lengths =
-#define FIELD(id, text, treatment) | 1u << (sizeof(text) - 1)
+	static const uint64_t keys =
+#define FIELD(id, text, treatment) | UINT64_C(1) << NAME_KEY(sizeof(text) - 1, text[0])
 		0
 #include "http/fields.def"
 #undef FIELD
 		;
 
-	if (name.len >= 32 || !(lengths & 1u << name.len))
+	if (!(keys & UINT64_C(1) << NAME_KEY(name.len, (uint8_t)name.ptr[0])))
 		return FIELD_OTHER;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		if (rows[i].len == name.len &&
-			rows[i].first == ascii_lower(name.ptr[0]) &&
-			strncasecmp(rows[i].name, name.ptr, name.len) == 0)
-			return rows[i].id;
+	for (uint16_t id = FIELD_OTHER + 1; id < FIELD_IDS; id++)
+		if (rows[id].len == name.len && is_name(name, rows[id].name))
+			return id;
 	return FIELD_OTHER;
 }
 
@@ -201,6 +209,11 @@ static size_t skip_text(const uint8_t *bytes, size_t i, size_t len)
 
 static size_t skip_token(const uint8_t *bytes, size_t i, size_t len)
 {
+	const bool *is = char_is_token;
+
+	while (i + 4 <= len &&
+		(is[bytes[i]] & is[bytes[i + 1]] & is[bytes[i + 2]] & is[bytes[i + 3]]))
+		i += 4;
 	while (i < len && char_is_token[bytes[i]])
 		i++;
 	return i;

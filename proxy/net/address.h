@@ -32,7 +32,7 @@ uint16_t address_port(const union address *address);
 socklen_t address_len(const union address *address);
 
 /* The IP alone, without brackets: gives its length. */
-size_t address_print_ip(const union address *address, char *out, size_t cap);
+size_t address_print_ip(const union address *address, char out[INET6_ADDRSTRLEN]);
 
 /* "1.2.3.4:80" or "[::1]:80". */
 const char *address_print(const union address *address, char *out, size_t cap);
