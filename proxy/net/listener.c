@@ -129,17 +129,21 @@ int listen_set_again(struct listen_set *set, const struct listen_set *first)
 
 bool listen_set_hears(const struct listen_set *set, const union address *to)
 {
-	union address plain = *to;
+	union address dialled = *to;
 
-	address_unmap(&plain);
+	address_unmap(&dialled);
+	if (address_is_any(&dialled))
+		address_parse(dialled.sa.sa_family == AF_INET ? "127.0.0.1" : "::1",
+			address_port(to), &dialled);
 	for (int i = 0; i < set->n; i++) {
 		const union address *here = &set->addrs[i];
 
-		if (address_port(here) != address_port(&plain))
-			continue;
-		if (address_equal(here, &plain) || address_is_loopback(&plain) ||
-			address_is_any(&plain) ||
-			(address_is_any(here) && address_is_local(&plain)))
+		if (address_equal(here, &dialled))
+			return true;
+		if (here->sa.sa_family == dialled.sa.sa_family &&
+			address_port(here) == address_port(&dialled) &&
+			address_is_any(here) &&
+			(address_is_loopback(&dialled) || address_is_local(&dialled)))
 			return true;
 	}
 	return false;

@@ -29,7 +29,8 @@ __attribute__((warn_unused_result)) int listen_set_again(
 	struct listen_set *set, const struct listen_set *first);
 
 /* Whether a connection to this address would come in here, by whatever name of this
- * machine. */
+ * machine. The same port of another address may be somebody else's, such as the
+ * application's on loopback where we listen on the pod's address alone. */
 bool listen_set_hears(const struct listen_set *set, const union address *to);
 
 void listen_set_close(struct listen_set *set);

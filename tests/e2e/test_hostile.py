@@ -14,9 +14,12 @@ def parts(host, port):
 
 # --- calls that come back to nigh: they would go round until nothing is left ---
 
-@pytest.mark.parametrize("name", ["127.0.0.1", "127.0.0.2", "0.0.0.0", "[::ffff:127.0.0.1]",
-                                  "[::ffff:0.0.0.0]", "localhost"])
-@pytest.mark.parametrize("listen", ["127.0.0.1:0", "0.0.0.0:0"])
+ALIASES = ["127.0.0.1", "0.0.0.0", "[::ffff:127.0.0.1]", "[::ffff:0.0.0.0]", "localhost"]
+
+
+@pytest.mark.parametrize("name, listen", [
+    *((name, "127.0.0.1:0") for name in ALIASES),
+    *((name, "0.0.0.0:0") for name in [*ALIASES, "127.0.0.2", "[::ffff:127.0.0.2]"])])
 def test_no_call_to_our_own_ports(name, listen, nigh):
     side = nigh.outbound(OUTBOUND=listen, ROUTES=f"{listen}=orders:80", ADMIN=listen)
     for target in ("outbound", "route", "admin"):
@@ -39,6 +42,17 @@ def test_no_inbound_call_to_our_own_ports(whose, nigh):
         with side.client() as client:
             client.send(text("GET /config HTTP/1.1", "Host: a"))
             assert_local(read_response(client), 421)
+
+
+def test_port_of_another_address_is_not_ours(nigh, server):
+    """Listening on the pod's address, at the port that the application has on loopback."""
+    app = server()
+    side = nigh(INBOUND=f"127.0.0.9:{app.port}={app.port}")
+    with side.client() as client:
+        client.send(text("GET /x HTTP/1.1", "Host: a"))
+        peer, _ = app.request()
+        peer.send(text("HTTP/1.1 200 OK", "Content-Length: 0"))
+        client.expect(text("HTTP/1.1 200 OK", "Content-Length: 0"))
 
 
 # --- heads that speak of a body where there is none ---
