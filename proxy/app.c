@@ -243,10 +243,15 @@ static void on_signal(evutil_socket_t signum, short what, void *arg)
 	drain_terminate(&app->drain);
 }
 
+/* What other servers reload or reopen their logs by must not end us, least of all with
+ * requests in flight. */
 static int start_signals(struct app *app)
 {
 	static const int numbers[] = {SIGTERM, SIGINT};
 
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
+	signal(SIGUSR2, SIG_IGN);
 	for (int i = 0; i < 2; i++) {
 		app->signals[i] = evsignal_new(app->base, numbers[i], on_signal, app);
 		if (!app->signals[i] || event_add(app->signals[i], NULL) != 0)

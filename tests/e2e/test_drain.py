@@ -454,6 +454,22 @@ def test_second_signal_ends_at_once(second, nigh, server):
     assert time.monotonic() - start < 5
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
+def test_other_signals_end_nothing(number, nigh, server):
+    """What makes another server reload is sent to this one, too."""
+    app = server()
+    side = nigh.inbound(app)
+    client = side.client()
+    client.send(GET)
+    peer, _ = app.request()
+    side.signal(number)
+    peer.send(OK)
+    assert read_response(client).status == 200
+    assert side.admin("/readyz")[0] == 200
+    side.signal(signal.SIGTERM)
+    assert side.wait() == 0, side.log
+
+
 def test_end_for_want_of_time_is_logged(nigh, server):
     """Also when nothing was open: the application listens on, and that alone held it."""
     side = nigh.inbound(server(), OUTBOUND="127.0.0.1:0", DRAIN_DELAY="0", DRAIN_TIMEOUT="1s")
