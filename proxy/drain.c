@@ -18,7 +18,8 @@
 #define ASK_TIMEOUT_MS 1000
 
 /* When the application has stopped listening it may still make its last calls: we stay
- * until it has been quiet for this long, or has closed its connections to us. */
+ * until it has been quiet for this long, closed connections or not. Connections that it
+ * keeps open may be for a call yet: they get this long from then on, too. */
 #define QUIET_MS 1000
 
 /* A connection within the pod is made or refused at once. */
@@ -254,30 +255,32 @@ static void close_doors_when_due(struct drain *drain)
 		enter(drain, DRAIN_FINISHING, last);
 }
 
-/* A call may be over within a tick: then its bytes tell of it. */
-static bool is_calling(struct drain *drain, const struct drain_status *status)
+/* A call may be over within a tick: then what came for it tells of it. */
+static void watch_calls(struct drain *drain, const struct drain_status *status)
 {
-	bool is_news = status->outbound_bytes != drain->outbound_bytes;
+	uint64_t seen = status->outbound_opened + status->outbound_bytes;
 
-	drain->outbound_bytes = status->outbound_bytes;
-	return is_news || status->outbound_in_flight > 0;
+	if (seen != drain->outbound_seen || status->outbound_in_flight > 0)
+		drain->called_ms = clock_ms();
+	drain->outbound_seen = seen;
 }
 
 static bool outbound_is_over(struct drain *drain, const struct drain_status *status)
 {
 	uint64_t now = clock_ms();
 
-	if (is_calling(drain, status)) {
-		drain->quiet_since_ms = 0;
-		return false;
-	}
 	/* With nothing outbound there is nobody to stay for. */
 	if (has_front(drain, INBOUND) && has_front(drain, OUTBOUND) &&
-		!all_apps_are_gone(drain))
+		!all_apps_are_gone(drain)) {
+		drain->app_gone_ms = 0;
 		return false;
-	if (drain->quiet_since_ms == 0)
-		drain->quiet_since_ms = now;
-	return status->outbound_open == 0 || now - drain->quiet_since_ms >= QUIET_MS;
+	}
+	if (drain->app_gone_ms == 0)
+		drain->app_gone_ms = now;
+	/* Nor while each call comes on a connection of its own, and none is open now. */
+	if (now - drain->called_ms < QUIET_MS)
+		return false;
+	return status->outbound_open == 0 || now - drain->app_gone_ms >= QUIET_MS;
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -294,7 +297,10 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	}
 	if (drain->phase == DRAIN_DELAY)
 		close_doors_when_due(drain);
-	if (drain->phase < DRAIN_FINISHING || !ask_all(drain, on_status, &status))
+	if (!ask_all(drain, on_status, &status))
+		return;
+	watch_calls(drain, &status);
+	if (drain->phase < DRAIN_FINISHING)
 		return;
 	if (drain->phase == DRAIN_FINISHING && status.inbound == 0)
 		enter(drain, DRAIN_DONE, "no inbound connection is left");

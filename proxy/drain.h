@@ -21,8 +21,9 @@ struct drain {
 	bool terminating; /* SIGTERM has come */
 	bool table_tells; /* whether the application listens */
 	uint64_t began_ms, terminated_ms;
-	uint64_t quiet_since_ms; /* no outbound request in flight; 0 when there is one */
-	uint64_t outbound_bytes; /* at the last tick */
+	uint64_t called_ms;     /* the last tick that saw an outbound call */
+	uint64_t outbound_seen; /* what had come from the application by then, ever */
+	uint64_t app_gone_ms;   /* the first tick that saw nobody listen; 0 = not yet */
 	int exit_status;
 };
 

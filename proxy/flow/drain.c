@@ -31,6 +31,7 @@ void drain_add_status(struct worker *worker, struct drain_status *status)
 			status->outbound_in_flight++;
 	}
 	status->outbound_open += worker->gauges.open[OUTBOUND][DOWNSTREAM];
+	status->outbound_opened += worker->counters.opened[OUTBOUND][DOWNSTREAM];
 	status->outbound_bytes += worker->counters.bytes[OUTBOUND][DOWNSTREAM];
 }
 

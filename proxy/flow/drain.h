@@ -15,8 +15,9 @@ void drain_close_door(struct worker *worker, const struct front *front);
 struct drain_status {
 	uint32_t inbound; /* inbound connections that are still open */
 	uint32_t outbound_in_flight;
-	uint32_t outbound_open;  /* downstream connections of the application */
-	uint64_t outbound_bytes; /* received on them over HTTP, ever */
+	uint32_t outbound_open;   /* downstream connections of the application */
+	uint64_t outbound_opened; /* such connections, ever */
+	uint64_t outbound_bytes;  /* received on them over HTTP, ever */
 };
 
 /* Adds this worker's numbers. */

@@ -333,6 +333,33 @@ def test_quick_calls_are_not_quiet(nigh, server, backend):
     assert side.wait() == 0, side.log
 
 
+@pytest.mark.parametrize("inbound", [True, False])
+def test_calls_on_connections_of_their_own_are_not_quiet(inbound, nigh, server, backend):
+    """An application that keeps no connection still makes its last calls, one by one; most
+    of the time there is nothing open that could tell."""
+    app, far = server(), backend()
+    side = nigh.inbound(app, OUTBOUND="127.0.0.1:0", **LONG) if inbound else nigh.outbound(**LONG)
+    request = text("GET / HTTP/1.1", f"Host: 127.0.0.1:{far.port}", "Connection: close")
+
+    def call():
+        with side.client("outbound") as client:
+            client.send(request)
+            return read_response(client).status
+
+    assert call() == 200
+    start_drain(side)
+    app.stop_listening()
+    last = time.monotonic()
+    for _ in range(8):
+        time.sleep(0.15)
+        # Where this machine has made a pause, nigh may take it for the end.
+        if time.monotonic() - last > 0.5:
+            return
+        assert call() == 200
+        last = time.monotonic()
+    assert side.wait() == 0, side.log
+
+
 def test_outbound_call_in_flight_is_waited_for(nigh, server):
     app, other = server(), server()
     side = nigh.inbound(app, OUTBOUND="127.0.0.1:0", DRAIN_TIMEOUT="30s")
