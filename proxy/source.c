@@ -228,7 +228,8 @@ static int start_kubernetes(struct source *source, struct event_base *base)
 		return -ENOMEM;
 	source->kubernetes =
 		kubernetes_create(base, &settings, source->store, &handlers, source);
-	source->discovery = (struct discovery){on_hold, on_release, source};
+	source->discovery =
+		(struct discovery){.hold = on_hold, .release = on_release, .arg = source};
 	source->shared->discovery = &source->discovery;
 	hold_from_the_start(source);
 	publish(source); /* of nothing yet */
@@ -242,10 +243,26 @@ static bool is_kubernetes(const struct config *config)
 		       (config->kubeconfig || cluster_is_near()));
 }
 
+/* Nothing is asked of a file. */
+static void on_wait(void *arg, struct hold *hold)
+{
+	(void)arg;
+	(void)hold;
+}
+
+static void on_waited(void *arg, struct hold *hold)
+{
+	(void)arg;
+	free(hold);
+}
+
 static int start_file(struct source *source, struct event_base *base)
 {
 	static const struct file_source_handlers handlers = {on_content, on_fault};
 
+	source->discovery = (struct discovery){
+		.hold = on_wait, .release = on_waited, .tells_all = true};
+	source->shared->discovery = &source->discovery;
 	source->file = file_source_start(
 		base, source->config->endpoints.path, &handlers, source);
 	return source->file ? 0 : -ENOMEM;

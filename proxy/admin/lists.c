@@ -8,6 +8,7 @@
 #include "admin/views.h"
 #include "base/clock.h"
 #include "flow/client.h"
+#include "flow/discovery.h"
 #include "flow/exchange.h"
 #include "flow/target.h"
 #include "topo/store.h"
@@ -103,9 +104,10 @@ static void add_unused(cJSON *list, const struct topo_port *port, uint32_t n_use
 /* What the Kubernetes source says of it: nothing with other sources. */
 static void add_discovery(cJSON *json, const struct target *target)
 {
+	const struct discovery *discovery = target->worker->shared->discovery;
 	const struct topo_watch *watch;
 
-	if (!target->asked || !target->worker->topo)
+	if (!target->asked || !target->worker->topo || !discovery || discovery->tells_all)
 		return;
 	watch = topo_find_watch(target->worker->topo, target->asked->name.namespace_,
 		target->asked->name.name);

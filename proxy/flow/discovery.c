@@ -20,17 +20,25 @@ static void on_deadline(struct deadline *deadline)
 	stop_waiting(container_of(deadline, struct target, discovery_deadline));
 }
 
+static bool tells_all(const struct worker *worker)
+{
+	return worker->topo && worker->shared->discovery &&
+	       worker->shared->discovery->tells_all;
+}
+
 static void follow_topo(struct target *target)
 {
 	const struct topo_watch *watch = NULL;
+	bool settled;
 
 	if (!target->asked)
 		return;
 	if (target->worker->topo)
 		watch = topo_find_watch(target->worker->topo,
 			target->asked->name.namespace_, target->asked->name.name);
-	target->is_blind = !watch || !watch->settled || watch->problem;
-	if (watch && watch->settled)
+	settled = (watch && watch->settled) || tells_all(target->worker);
+	target->is_blind = !settled || (watch && watch->problem);
+	if (settled)
 		stop_waiting(target);
 }
 
@@ -39,7 +47,7 @@ bool discovery_begin(struct target *target, const struct topo_name *name)
 	struct worker *worker = target->worker;
 	const struct discovery *discovery = worker->shared->discovery;
 
-	if (!discovery)
+	if (!discovery || tells_all(worker))
 		return true;
 	target->asked = malloc(sizeof(*target->asked));
 	if (!target->asked)

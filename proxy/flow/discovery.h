@@ -26,6 +26,9 @@ struct discovery {
 	void (*hold)(void *arg, struct hold *hold);
 	void (*release)(void *arg, struct hold *hold); /* takes it over */
 	void *arg;
+	/* One snapshot tells of every service: only the first one is waited for, such as
+	 * that of a file which somebody was just writing when we started. */
+	bool tells_all;
 };
 
 /* Nothing without a source that is to be asked. Copies the name. False without memory. */

@@ -427,6 +427,23 @@ def test_file_comes_late(world, tmp_path):
     wait_until(lambda: world.fetch()[0] == 200, "the file is read")
 
 
+@pytest.mark.parametrize("way", ["outbound", "route"])
+def test_first_request_waits_for_a_file_that_is_being_written(way, world, tmp_path):
+    """It is empty when we start, because somebody writes it just now."""
+    world.add("near")
+    path = tmp_path / "endpoints.json"
+    path.write_text("")
+    side = world.nigh.outbound(ENDPOINTS=f"file:{path}", ROUTES="127.0.0.1:0=orders:80",
+                               DISCOVERY_WAIT="60s", **HERE)
+    with side.client(way) as client:
+        client.send(text("GET / HTTP/1.1", "Host: orders"))
+        wait_until(lambda: side.total("nigh_connections", direction="outbound",
+                                      side="downstream") == 1, "the client is here")
+        EndpointsFile(tmp_path, service("orders"), *world.slices(), *NODES)
+        assert read_response(client).status == 200
+    assert side.total("nigh_discovery_fallbacks_total") == 0
+
+
 def test_removed_endpoint_gets_nothing_more(world):
     """Not even on connections that are open to it."""
     old, _ = world.add("near", "old"), world.add("near", "new")
