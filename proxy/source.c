@@ -260,8 +260,10 @@ static int start_file(struct source *source, struct event_base *base)
 {
 	static const struct file_source_handlers handlers = {on_content, on_fault};
 
-	source->discovery = (struct discovery){
-		.hold = on_wait, .release = on_waited, .tells_all = true};
+	source->discovery = (struct discovery){.hold = on_wait,
+		.release = on_waited,
+		.tells_all = true,
+		.began_ms = clock_ms()};
 	source->shared->discovery = &source->discovery;
 	source->file = file_source_start(
 		base, source->config->endpoints.path, &handlers, source);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "flow/target.h"
 #include "topo/store.h"
 
@@ -42,10 +43,20 @@ static void follow_topo(struct target *target)
 		stop_waiting(target);
 }
 
+static uint64_t time_to_wait(
+	const struct discovery *discovery, const struct config *config)
+{
+	uint64_t wait_ms = config->discovery_wait_ms;
+	uint64_t gone_ms = discovery->tells_all ? clock_ms() - discovery->began_ms : 0;
+
+	return gone_ms < wait_ms ? wait_ms - gone_ms : 0;
+}
+
 bool discovery_begin(struct target *target, const struct topo_name *name)
 {
 	struct worker *worker = target->worker;
 	const struct discovery *discovery = worker->shared->discovery;
+	uint64_t wait_ms;
 
 	if (!discovery || tells_all(worker))
 		return true;
@@ -54,10 +65,11 @@ bool discovery_begin(struct target *target, const struct topo_name *name)
 		return false;
 	*target->asked = (struct hold){.name = *name};
 	discovery->hold(discovery->arg, target->asked);
-	target->awaits_service = worker->config->discovery_wait_ms > 0;
+	wait_ms = time_to_wait(discovery, worker->config);
+	target->awaits_service = wait_ms > 0;
 	if (target->awaits_service)
-		deadline_set(&worker->discovery, &target->discovery_deadline,
-			worker->config->discovery_wait_ms, on_deadline);
+		deadline_set(&worker->discovery, &target->discovery_deadline, wait_ms,
+			on_deadline);
 	follow_topo(target);
 	return true;
 }

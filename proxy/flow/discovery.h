@@ -26,9 +26,10 @@ struct discovery {
 	void (*hold)(void *arg, struct hold *hold);
 	void (*release)(void *arg, struct hold *hold); /* takes it over */
 	void *arg;
-	/* One snapshot tells of every service: only the first one is waited for, such as
-	 * that of a file which somebody was just writing when we started. */
+	/* One snapshot tells of every service. Only the first one is waited for, and only
+	 * at the start: somebody may just be writing the file. */
 	bool tells_all;
+	uint64_t began_ms;
 };
 
 /* Nothing without a source that is to be asked. Copies the name. False without memory. */
