@@ -69,7 +69,7 @@ static void read_facts(struct exchange *exchange, const struct head *head)
 		head_keeps_alive(head) && exchange->method != METHOD_CONNECT;
 	exchange->wants_upgrade = head->minor >= 1 && head->says_upgrade &&
 				  head->n_of[FIELD_UPGRADE] == 1 &&
-				  !offers_h2c(head->last[FIELD_UPGRADE]->value);
+				  !offers_h2c(head_last(head, FIELD_UPGRADE)->value);
 }
 
 static void keep_trace(struct exchange *exchange, const struct head *head)
@@ -93,7 +93,7 @@ static const char *check_host(struct intent *intent)
 		return "more than one Host";
 	if (n == 0)
 		return head->minor >= 1 ? "no Host" : NULL;
-	if (!authority_parse(head->last[FIELD_HOST]->value, &host))
+	if (!authority_parse(head_last(head, FIELD_HOST)->value, &host))
 		return "a malformed Host";
 	intent->has_host = true;
 	if (intent->form == TARGET_ABSOLUTE || intent->form == TARGET_AUTHORITY)
@@ -212,6 +212,14 @@ static void emit_host(
 					       : STR(""));
 }
 
+/* Whether somebody before us has said it, to whom it may concern. */
+static bool says(const struct head *head, enum field_id id)
+{
+	const struct field *field = head_last(head, id);
+
+	return field && !field->drop;
+}
+
 static void emit_forwarded(
 	struct text *out, const struct exchange *exchange, const struct intent *intent)
 {
@@ -219,14 +227,11 @@ static void emit_forwarded(
 	char ip[INET6_ADDRSTRLEN];
 	struct str peer = {ip, address_print_ip(&exchange->client->peer, ip)};
 
-	if (!head->last[FIELD_X_FORWARDED_FOR] || head->last[FIELD_X_FORWARDED_FOR]->drop)
+	if (!says(head, FIELD_X_FORWARDED_FOR))
 		text_add_field(out, STR("X-Forwarded-For"), peer);
-	if (!head->last[FIELD_X_FORWARDED_PROTO] ||
-		head->last[FIELD_X_FORWARDED_PROTO]->drop)
+	if (!says(head, FIELD_X_FORWARDED_PROTO))
 		text_add_field(out, STR("X-Forwarded-Proto"), STR("http"));
-	if (intent->authority.text.len > 0 &&
-		(!head->last[FIELD_X_FORWARDED_HOST] ||
-			head->last[FIELD_X_FORWARDED_HOST]->drop))
+	if (intent->authority.text.len > 0 && !says(head, FIELD_X_FORWARDED_HOST))
 		text_add_field(out, STR("X-Forwarded-Host"), intent->authority.text);
 }
 
@@ -274,7 +279,7 @@ static void emit_head(
 
 		if (!is_forwarded(exchange, intent, field))
 			continue;
-		if (is_inbound && field == head->last[FIELD_X_FORWARDED_FOR]) {
+		if (is_inbound && field == head_last(head, FIELD_X_FORWARDED_FOR)) {
 			text_add(out, run);
 			run = STR("");
 			emit_appended(out, field, &exchange->client->peer);

@@ -65,7 +65,7 @@ static uint64_t keep_time(const struct worker *worker, const struct head *head)
 
 	if (!head->n_of[FIELD_KEEP_ALIVE])
 		return keep_ms;
-	list = head->last[FIELD_KEEP_ALIVE]->value;
+	list = head_last(head, FIELD_KEEP_ALIVE)->value;
 	while (str_next_element(&list, &element)) {
 		struct str name = STR("timeout=");
 

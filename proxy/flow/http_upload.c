@@ -50,7 +50,7 @@ void http_upload_begin(struct exchange *exchange)
 	struct buf *request = exchange->request;
 	struct str close = STR("Connection: close\r\n\r\n");
 	struct iovec iov[3];
-	int err;
+	int n_iov = 2, err;
 
 	upstream->is_last = (is_last_request(upstream) || upstream->single) &&
 			    !exchange->wants_upgrade;
@@ -60,12 +60,20 @@ void http_upload_begin(struct exchange *exchange)
 	iov[1] = (struct iovec){(char *)close.ptr, close.len};
 	iov[2] = (struct iovec){
 		request->data + exchange->head_len, request->to - exchange->head_len};
+	if (iov[2].iov_len > 0) {
+		n_iov = 3;
+	} else if (request->cap - request->to >= close.len) {
+		/* Behind the head it is in nobody's way: the next try writes its own. */
+		memcpy(request->data + request->to, close.ptr, close.len);
+		iov[0].iov_len += close.len;
+		n_iov = 1;
+	}
 	stream_turn(&exchange->client->stream);
 	stream_turn(&upstream->stream);
 	exchange->sent = true;
 	exchange->n_sent = request->to + close.len;
 	exchange->bytes_up = exchange->n_sent;
-	err = stream_write(&upstream->stream, iov, iov[2].iov_len > 0 ? 3 : 2);
+	err = stream_write(&upstream->stream, iov, n_iov);
 	if (err != 0) {
 		/* It had ended before: not a byte was taken. Only without memory can a
 		 * part have gone. */

@@ -31,7 +31,7 @@ static bool ends_with_chunked(struct str codings)
 
 static enum framing_result read_coding(struct head *head, struct body *body)
 {
-	struct str codings = head->last[FIELD_TRANSFER_ENCODING]->value;
+	struct str codings = head_last(head, FIELD_TRANSFER_ENCODING)->value;
 
 	if (head->n_of[FIELD_CONTENT_LENGTH])
 		return bad(head, "Content-Length together with Transfer-Encoding");
@@ -53,7 +53,7 @@ static enum framing_result read_length(struct head *head, struct body *body)
 {
 	if (head->n_of[FIELD_CONTENT_LENGTH] > 1)
 		return bad(head, "more than one Content-Length");
-	if (!str_to_u64(head->last[FIELD_CONTENT_LENGTH]->value, &body->left))
+	if (!str_to_u64(head_last(head, FIELD_CONTENT_LENGTH)->value, &body->left))
 		return bad(head, "a Content-Length that is no plain decimal number");
 	body->kind = BODY_LENGTH;
 	body->done = body->left == 0;

@@ -321,10 +321,11 @@ static bool is_plain(const struct head *head, enum head_kind kind)
 	if (n_lengths + n_codings > 1 || head->n_of[FIELD_UPGRADE] > 0 || head->minor > 1)
 		return false;
 	if (n_lengths > 0 &&
-		!str_to_u64(head->last[FIELD_CONTENT_LENGTH]->value, &length))
+		!str_to_u64(head_last(head, FIELD_CONTENT_LENGTH)->value, &length))
 		return false;
-	if (n_codings > 0 && !str_is_nocase(head->last[FIELD_TRANSFER_ENCODING]->value,
-				     STR("chunked")))
+	if (n_codings > 0 &&
+		!str_is_nocase(
+			head_last(head, FIELD_TRANSFER_ENCODING)->value, STR("chunked")))
 		return false;
 	return kind == HEAD_RESPONSE ||
 	       (head->target.len > 0 && *head->target.ptr == '/' &&
@@ -433,7 +434,7 @@ static bool read_connections(struct head *head)
 
 static void head_reset(struct head *head, const char *base)
 {
-	memset(head, 0, offsetof(struct head, fields));
+	memset(head, 0, offsetof(struct head, last));
 	head->base = base;
 }
 

@@ -62,11 +62,11 @@ struct head {
 	/* What Connection says. */
 	bool says_close, says_keep_alive, says_upgrade;
 
-	/* Number of each known field and the last one of it. */
-	uint8_t n_of[FIELD_IDS];
-	const struct field *last[FIELD_IDS];
-
 	size_t n_fields;
+	uint8_t n_of[FIELD_IDS]; /* of each known field */
+
+	/* What follows is not cleared for the next head. */
+	const struct field *last[FIELD_IDS]; /* where n_of is not 0: see head_last */
 	struct field fields[HEAD_FIELDS_MAX];
 };
 
@@ -77,6 +77,12 @@ struct head {
  */
 enum head_result head_parse(struct head *head, struct head_scan *scan,
 	enum head_kind kind, struct str buf, size_t max_bytes);
+
+/* The last field of that name, or NULL. */
+static inline const struct field *head_last(const struct head *head, enum field_id id)
+{
+	return head->n_of[id] > 0 ? head->last[id] : NULL;
+}
 
 /* True when the connection stays open after this message, by its version and Connection.
  */

@@ -197,14 +197,13 @@ ssize_t stream_peek(struct stream *stream)
  */
 #define COALESCE_BYTES 4096
 
-static ssize_t send_pieces(int fd, const struct iovec *iov, int n_iov)
+__attribute__((noinline)) static ssize_t send_pieces(
+	int fd, const struct iovec *iov, int n_iov)
 {
 	struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n_iov};
 	char together[COALESCE_BYTES];
 	size_t len = 0;
 
-	if (n_iov == 1)
-		return send(fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
 	for (int i = 0; i < n_iov; i++) {
 		if (sizeof(together) - len < iov[i].iov_len)
 			return sendmsg(fd, &msg, MSG_NOSIGNAL);
@@ -234,7 +233,9 @@ static ssize_t write_some(struct stream *stream, struct iovec **iov, int *n_iov)
 	size_t left;
 
 	do {
-		n = send_pieces(stream->fd, *iov, *n_iov);
+		n = *n_iov == 1 ? send(stream->fd, (*iov)->iov_base, (*iov)->iov_len,
+					  MSG_NOSIGNAL)
+				: send_pieces(stream->fd, *iov, *n_iov);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0) {
 		if (errno != EAGAIN)

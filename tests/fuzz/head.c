@@ -81,7 +81,7 @@ static void check_llhttp(void)
 	struct str line = whole.first_line, method = whole.method;
 	const char *rest = line.ptr + method.len;
 	size_t len = 0, n_rest = (size_t)(whole.base + whole.len - rest);
-	const struct field *length = whole.last[FIELD_CONTENT_LENGTH];
+	const struct field *length = head_last(&whole, FIELD_CONTENT_LENGTH);
 	struct llhttp_outcome alone;
 
 	if (is_request && !str_is(method, STR("CONNECT")))

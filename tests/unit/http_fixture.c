@@ -31,7 +31,7 @@ static void print_head(FILE *out, const struct head *head)
 	for (int id = 0; id < FIELD_IDS; id++)
 		if (head->n_of[id])
 			fprintf(out, "%u of %d, last %td\n", head->n_of[id], id,
-				head->last[id] - head->fields);
+				head_last(head, id) - head->fields);
 }
 
 /* Parses the first len bytes, from a place of their own. */

@@ -400,7 +400,7 @@ Test(http_head, many_of_one_field)
 	cr_assert(head_parse(head, &scan, HEAD_REQUEST, (struct str){text, len}, MAX) ==
 		  HEAD_DONE);
 	cr_expect(head->n_of[FIELD_HOST] == UINT8_MAX);
-	cr_expect(str_is(head->last[FIELD_HOST]->value, STR("h299")));
+	cr_expect(str_is(head_last(head, FIELD_HOST)->value, STR("h299")));
 	free(head);
 	free(text);
 }
