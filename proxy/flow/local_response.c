@@ -2,6 +2,9 @@
 #include "flow/local_response.h"
 
 #include <stdio.h>
+#include <time.h>
+
+#include "base/clock.h"
 
 static const struct {
 	uint16_t status;
@@ -26,6 +29,16 @@ static const char *reason_of(uint16_t status)
 	return "";
 }
 
+/* Who answers in place of a server says when (RFC 9110 section 6.6.1). */
+static void print_date(char *out, size_t size)
+{
+	time_t now = (time_t)clock_wall_s();
+	struct tm tm;
+
+	gmtime_r(&now, &tm);
+	strftime(out, size, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+}
+
 /* After these the bytes that follow cannot be trusted to be a request. */
 static bool leaves_framing_unknown(uint16_t status)
 {
@@ -41,7 +54,7 @@ void local_response_write(
 	/* A response for which there is no memory says that the request was seen. */
 	bool says_safe = row->safe && !exchange->response_began &&
 			 client_direction(client) == INBOUND;
-	char body[512], head[512];
+	char body[512], head[512], date[32];
 	int body_len, head_len;
 
 	exchange->status = row->status;
@@ -53,10 +66,11 @@ void local_response_write(
 		detail ? ": " : "", detail ? detail : "");
 	if (body_len >= (int)sizeof(body))
 		body_len = (int)sizeof(body) - 1;
+	print_date(date, sizeof(date));
 	head_len = snprintf(head, sizeof(head),
-		"HTTP/1.1 %u %s\r\nServer: nigh\r\nContent-Type: text/plain\r\n"
-		"Content-Length: %d\r\n%s%s%s%s\r\n",
-		row->status, reason_of(row->status), body_len,
+		"HTTP/1.1 %u %s\r\nServer: nigh\r\nDate: %s\r\n"
+		"Content-Type: text/plain\r\nContent-Length: %d\r\n%s%s%s%s\r\n",
+		row->status, reason_of(row->status), date, body_len,
 		says_safe ? "nigh-not-processed: " : "", says_safe ? row->name : "",
 		says_safe ? "\r\n" : "",
 		!exchange->persist        ? "Connection: close\r\n"

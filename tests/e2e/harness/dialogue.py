@@ -14,6 +14,8 @@ In the bytes, {host} stands for a Host that leads to the application.  Messages
 are compared as messages: start line, headers in order, decoded body, trailers.
 On the inbound side the X-Forwarded headers are taken off first; they have
 tests of their own."""
+import re
+
 from . import message
 from .message import Recorded, read_head, read_request, read_response, text
 from .peer import connect
@@ -21,6 +23,7 @@ from .peer import connect
 OK = text("HTTP/1.1 200 OK", "Content-Length: 2", body="ok")
 AGAIN = text("GET /again HTTP/1.1", "Host: {host}")
 SIDES = ("inbound", "outbound")
+DATE = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 
 
 class Stage:
@@ -63,6 +66,7 @@ def assert_local(got, status, reason="", method="GET"):
     allowed = status if isinstance(status, tuple) else (status,)
     assert got.status in allowed, f"want {status}, got:\n{got}"
     assert got.get("Server") == "nigh", f"no Server: nigh in\n{got}"
+    assert DATE.fullmatch(got.get("Date", "")), f"no Date in\n{got}"
     assert got.get("Content-Type", "").startswith("text/plain"), str(got)
     if method == "HEAD":
         return
