@@ -199,7 +199,8 @@ static const char *on_extension(struct body *body, uint8_t c)
  * (RFC 9110 section 6.5.1): whoever merges trailers into the head would be misled.
  */
 static const char *const no_trailers[] = {"content-length", "transfer-encoding", "host",
-	"connection", "upgrade", "te", "expect", "trailer"};
+	"connection", "keep-alive", "proxy-connection", "upgrade", "te", "expect",
+	"trailer"};
 #define N_NO_TRAILERS (sizeof(no_trailers) / sizeof(*no_trailers))
 
 /* The name comes in pieces: it is compared with all of them at once, letter by letter. */
@@ -208,7 +209,7 @@ static void follow_name(struct body *body, uint8_t c)
 	for (size_t i = 0; i < N_NO_TRAILERS; i++)
 		if (body->suspects & 1u << i &&
 			no_trailers[i][body->n_digits] != ascii_lower((char)c))
-			body->suspects &= (uint8_t) ~(1u << i);
+			body->suspects &= (uint16_t) ~(1u << i);
 	if (body->suspects)
 		body->n_digits++;
 }
@@ -270,7 +271,7 @@ static const char *on_framing_byte(struct body *body, uint8_t c)
 	case TRAILER_START:
 		body->state = c == '\r' ? END_LF : TRAILER_NAME;
 		body->n_digits = 0;
-		body->suspects = UINT8_MAX;
+		body->suspects = (1u << N_NO_TRAILERS) - 1;
 		follow_name(body, c);
 		return c == '\r' || char_is_token[c] ? NULL
 						     : "a trailer line without a name";

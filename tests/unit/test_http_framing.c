@@ -163,6 +163,8 @@ static const struct {
 		"belongs into the head"},
 	{"a host as a trailer", BYTES("0\r\nHOST: a\r\n\r\n"), true,
 		"belongs into the head"},
+	{"keep-alive as a trailer", BYTES("0\r\nKeep-Alive: x\r\n\r\n"), true,
+		"belongs into the head"},
 	{"te as a trailer", BYTES("0\r\nte:\r\n\r\n"), true, "belongs into the head"},
 	{"nothing behind the data", BYTES("5\r\nhello0\r\n\r\n"), false,
 		"longer than its size"},

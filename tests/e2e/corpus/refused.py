@@ -308,7 +308,7 @@ CHUNKED = [
     *(refused("9110 6.5.1", f"trailer {name}",
               chunked(f"5\r\nhello\r\n0\r\n{name}: 5\r\n\r\n"))
       for name in ("Content-Length", "content-length", "Transfer-Encoding", "Host", "Connection",
-                   "TE", "Trailer", "Upgrade", "Expect")),
+                   "TE", "Trailer", "Upgrade", "Expect", "Keep-Alive", "Proxy-Connection")),
 ]
 
 ROWS = [*LINE_ENDS, *START, *HOST, *FIELDS, *LENGTH, *CODINGS, *CHUNKED]
