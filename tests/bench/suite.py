@@ -84,23 +84,31 @@ def progress(text):
 
 
 def run_rounds(scenario, peers, arguments, settings):
-    """{peer: {number: least of the rounds}, and under "rounds" each of them}"""
+    """{peer: {number: least of the rounds}, and under "rounds" each of them}, and how many
+    rounds went wrong: those do not count, and a peer that has no other is left out."""
     rounds = {peer.name: [] for peer in peers}
+    n_failed = 0
     n_rounds = min(arguments.rounds, scenario.max_rounds)
     for number in range(n_rounds):
         for peer in peers:
             progress(f"{scenario.name}: round {number + 1} of {n_rounds}: {peer.name}")
-            rounds[peer.name].append(scenario.measure(peer, settings))
+            try:
+                rounds[peer.name].append(scenario.measure(peer, settings))
+            except Failed as failure:
+                print(f"\n{scenario.name}: {failure}")
+                n_failed += 1
     results = {}
     for peer in peers:
         seen = rounds[peer.name]
+        if not seen:
+            continue
         results[peer.name] = {name: min(one[name] for one in seen) for name in seen[0]}
         results[peer.name]["rounds"] = seen
         if scenario.once:
             progress(f"{scenario.name}: once: {peer.name}")
             results[peer.name] |= scenario.once(peer, settings)
     progress("")
-    return results
+    return results, n_failed
 
 
 def write_json(path, report):
@@ -121,19 +129,22 @@ def main():
               "seconds": arguments.seconds, "scenarios": {}}
     print(f"best of {arguments.rounds} rounds of {arguments.seconds:g} s, "
           f"{arguments.connections} connections where nothing else is said; {machine()}")
+    n_failed = 0
     for scenario in arguments.scenarios:
         peers = [peer for peer in arguments.peers if peer in scenario.peers]
         if not peers:
             continue
-        try:
-            results = run_rounds(scenario, peers, arguments, settings)
-        except Failed as failure:
-            sys.exit(f"\n{scenario.name}: {failure}")
+        results, n = run_rounds(scenario, peers, arguments, settings)
+        n_failed += n
+        if not results:
+            continue
         report["scenarios"][scenario.name] = results
         write_json(arguments.json, report)
         plot.write(arguments.json.with_suffix(".svg"), arguments.scenarios,
                    report["scenarios"])
         print_table(scenario, results)
+    if n_failed:
+        sys.exit(f"\n{n_failed} rounds went wrong: see above")
 
 
 if __name__ == "__main__":
