@@ -431,6 +431,14 @@ static bool move_once(struct exchange *exchange)
 	return body_went(exchange, body_pass(body, (uint64_t)n), (uint64_t)n, 0);
 }
 
+/* Not a byte of the request has left: what comes is no answer to it (RFC 9112 section
+ * 9.2), and any other connection may still have it. */
+static bool is_unasked(const struct exchange *exchange)
+{
+	return !exchange->response_began &&
+	       buf_len(exchange->upstream->stream.out) == exchange->n_sent;
+}
+
 static bool pump_once(struct exchange *exchange)
 {
 	struct upstream *upstream = exchange->upstream;
@@ -448,6 +456,10 @@ static bool pump_once(struct exchange *exchange)
 		return false;
 	}
 	worker->counters.bytes[exchange->direction][UPSTREAM] += (uint64_t)n;
+	if (is_unasked(exchange)) {
+		exchange_attempt_failed(exchange, ATTEMPT_CLOSED_UNSEEN);
+		return false;
+	}
 	if (kept > 0) {
 		memcpy(loop->scratch, upstream->in->data + upstream->in->from, kept);
 		buf_put(&loop->bufs, upstream->in);
