@@ -24,6 +24,8 @@ struct exchange_seen {
 	const struct sim_socket *socket;
 	struct message request, response;
 	bool has_response;
+	struct str line_begun; /* all that an upstream took of its request's first line */
+	size_t answers_begin;  /* then: where the answers to it begin */
 };
 
 struct tunnel {
@@ -124,6 +126,37 @@ static void check_forwarded(enum reference_result result)
 			str_is(connection, STR("Upgrade")));
 }
 
+static enum reference_result note_response(struct message *to,
+	const struct sim_socket *socket, size_t *at, struct str method)
+{
+	enum reference_result result = read_response(&socket->in, at, method);
+
+	note(to, result, *at);
+	if (to->until_close && socket->fin_in && socket->fin_told)
+		to->done = true;
+	return result;
+}
+
+/*
+ * An upstream may answer a request of which it has not taken all of the head. Where that
+ * ends within the first line, it is the client's request that tells how the answer reads.
+ */
+static void read_early_answer(struct exchange_seen *seen, struct str taken, size_t in)
+{
+	struct str method = seen->request.method;
+
+	if (!method.ptr) {
+		seen->line_begun = taken;
+		seen->answers_begin = in;
+		method = STR("CONNECT"); /* of which the most may begin a tunnel */
+	}
+	(void)note_response(&seen->response, seen->socket, &in, method);
+	seen->has_response = !seen->line_begun.ptr && seen->response.head_done;
+	if (seen->response.done && begins_tunnel(method, seen->response.status))
+		add_tunnel(
+			&upstreams, seen->socket, in + parsed.len, seen->socket->out.len);
+}
+
 static void read_upstream(const struct sim_socket *socket)
 {
 	size_t in = 0, out = 0;
@@ -141,18 +174,18 @@ static void read_upstream(const struct sim_socket *socket)
 		*seen = (struct exchange_seen){.socket = socket};
 		check_forwarded(result);
 		note(&seen->request, result, out);
-		if (!seen->request.head_done)
+		if (!seen->request.head_done) {
+			read_early_answer(seen, bytes_from(&socket->out, out), in);
 			return;
-		result = read_response(&socket->in, &in, seen->request.method);
-		note(&seen->response, result, in);
+		}
+		result =
+			note_response(&seen->response, socket, &in, seen->request.method);
 		seen->has_response = seen->response.head_done;
 		if (result == REFERENCE_DONE &&
 			begins_tunnel(seen->request.method, seen->response.status)) {
 			add_tunnel(&upstreams, socket, in + parsed.len, next);
 			return;
 		}
-		if (seen->response.until_close && socket->fin_in && socket->fin_told)
-			seen->response.done = true;
 		if (!seen->request.done)
 			return;
 		in += parsed.len;
@@ -246,34 +279,64 @@ static bool is_same_content(const struct message *a, const struct message *b)
 	       (a->n_content == 0 || memcmp(a->content, b->content, a->n_content) == 0);
 }
 
-/* The target that the client's stands for, in origin form. */
-static bool is_same_target(const struct message *client, const struct message *upstream)
+/* The target that the client's stands for, in origin form: one part behind the other. */
+static void origin_form(const struct message *client, struct str *lead, struct str *rest)
 {
 	struct str target = client->target, scheme = STR("http://");
 
+	*lead = STR("");
+	*rest = target;
 	if (target.len >= scheme.len &&
 		str_is_nocase((struct str){target.ptr, scheme.len}, scheme)) {
 		const char *at = target.ptr + scheme.len, *end = target.ptr + target.len;
 
 		while (at < end && *at != '/' && *at != '?')
 			at++;
-		target = (struct str){at, (size_t)(end - at)};
-		if (target.len == 0 && str_is(client->method, STR("OPTIONS")))
-			return str_is(upstream->target, STR("*"));
-		if (target.len == 0 || *target.ptr == '?')
-			return upstream->target.len == target.len + 1 &&
-			       *upstream->target.ptr == '/' &&
-			       str_is((struct str){upstream->target.ptr + 1, target.len},
-				       target);
+		*rest = (struct str){at, (size_t)(end - at)};
+		if (rest->len == 0 && str_is(client->method, STR("OPTIONS")))
+			*lead = STR("*");
+		else if (rest->len == 0 || *rest->ptr == '?')
+			*lead = STR("/");
 	}
-	return str_is(target, upstream->target);
+}
+
+/* Takes the part off, or what there is of it. */
+static bool take(struct str *bytes, struct str part)
+{
+	size_t n = bytes->len < part.len ? bytes->len : part.len;
+
+	if (n > 0 && memcmp(bytes->ptr, part.ptr, n) != 0)
+		return false;
+	*bytes = (struct str){bytes->ptr + n, bytes->len - n};
+	return true;
+}
+
+static bool is_same_target(const struct message *client, const struct message *upstream)
+{
+	struct str target = upstream->target, lead, rest;
+
+	origin_form(client, &lead, &rest);
+	return target.len == lead.len + rest.len && take(&target, lead) &&
+	       take(&target, rest);
+}
+
+static bool is_begun_by(struct str line, const struct message *client)
+{
+	struct str lead, rest;
+
+	origin_form(client, &lead, &rest);
+	return client->head_done && take(&line, client->method) &&
+	       take(&line, STR(" ")) && take(&line, lead) && take(&line, rest) &&
+	       take(&line, STR(" HTTP/1.1\r\n")) && line.len == 0;
 }
 
 static bool is_same_request(
-	const struct exchange_seen *from, const struct message *upstream)
+	const struct exchange_seen *from, const struct exchange_seen *to)
 {
-	const struct message *client = &from->request;
+	const struct message *client = &from->request, *upstream = &to->request;
 
+	if (to->line_begun.ptr)
+		return is_begun_by(to->line_begun, client);
 	/* Nothing whole of a request that was answered 400 has gone on. */
 	if (upstream->done && from->has_response && from->response.refuses)
 		return false;
@@ -299,30 +362,30 @@ static bool is_idempotent(struct str method)
 }
 
 /* How often the upstreams' kernels have taken a byte of such a request. */
-static size_t n_seen(const struct message *client)
+static size_t n_seen(const struct message *request)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < upstreams.n; i++) {
 		const struct exchange_seen *seen = &upstreams.items[i];
 
-		n += seen->request.head_done && !seen->response.says_not_processed &&
+		n += !seen->response.says_not_processed &&
 		     seen->socket->n_acked > seen->request.begin &&
-		     str_is(client->method, seen->request.method) &&
-		     is_same_target(client, &seen->request);
+		     str_is(request->method, seen->request.method) &&
+		     str_is(request->target, seen->request.target);
 	}
 	return n;
 }
 
-static size_t n_sent(const struct message *like)
+static size_t n_sent(const struct message *request)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < clients.n; i++) {
-		const struct message *request = &clients.items[i].request;
+		const struct message *client = &clients.items[i].request;
 
-		n += request->head_done && str_is(request->method, like->method) &&
-		     str_is(request->target, like->target);
+		n += client->head_done && str_is(client->method, request->method) &&
+		     is_same_target(client, request);
 	}
 	return n;
 }
@@ -331,33 +394,51 @@ static size_t n_sent(const struct message *like)
 static void check_requests(void)
 {
 	for (size_t i = 0; i < upstreams.n; i++) {
-		const struct message *request = &upstreams.items[i].request;
-		const struct message *from = NULL;
+		const struct exchange_seen *to = &upstreams.items[i];
+		bool found = false;
 
-		if (!request->head_done)
-			continue;
-		for (size_t k = 0; k < clients.n && !from; k++)
-			if (is_same_request(&clients.items[k], request))
-				from = &clients.items[k].request;
-		CHECK(from != NULL);
-		if (!is_idempotent(request->method) && *from->target.ptr == '/')
-			CHECK(n_seen(from) <= n_sent(from));
+		for (size_t k = 0; k < clients.n && !found; k++)
+			found = is_same_request(&clients.items[k], to);
+		CHECK(found);
+		if (!to->line_begun.ptr && !is_idempotent(to->request.method))
+			CHECK(n_seen(&to->request) <= n_sent(&to->request));
 	}
 }
 
-static bool is_from(
-	const struct exchange_seen *client, const struct exchange_seen *upstream)
+static bool is_same_response(const struct message *a, const struct message *b)
 {
-	const struct message *a = &client->response, *b = &upstream->response;
-
-	if (!upstream->has_response || a->status != b->status ||
-		!str_is(client->request.method, upstream->request.method) ||
-		!is_same_target(&client->request, &upstream->request))
+	if (!b->head_done || a->status != b->status)
 		return false;
 	if (a->done)
 		return b->done && is_same_content(a, b);
 	return a->n_content <= b->n_content &&
 	       (a->n_content == 0 || memcmp(a->content, b->content, a->n_content) == 0);
+}
+
+static bool is_from_early(
+	const struct exchange_seen *client, const struct exchange_seen *upstream)
+{
+	size_t at = upstream->answers_begin;
+	struct message response;
+	bool same;
+
+	if (!is_begun_by(upstream->line_begun, &client->request))
+		return false;
+	(void)note_response(&response, upstream->socket, &at, client->request.method);
+	same = is_same_response(&client->response, &response);
+	free(response.owned);
+	return same;
+}
+
+static bool is_from(
+	const struct exchange_seen *client, const struct exchange_seen *upstream)
+{
+	if (upstream->line_begun.ptr)
+		return is_from_early(client, upstream);
+	return upstream->has_response &&
+	       str_is(client->request.method, upstream->request.method) &&
+	       is_same_target(&client->request, &upstream->request) &&
+	       is_same_response(&client->response, &upstream->response);
 }
 
 /* What a client can take for a response to its request, an upstream has sent for it. */
