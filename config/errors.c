@@ -17,7 +17,10 @@ static void print_quoted(const char *text, FILE *out)
 	for (size_t i = 0; i < len && i < MAX_SHOWN; i++) {
 		unsigned char c = (unsigned char)text[i];
 
-		fprintf(out, c >= ' ' && c <= '~' ? "%c" : "\\x%02x", c);
+		if (c >= ' ' && c <= '~')
+			fputc(c, out);
+		else
+			fprintf(out, "\\x%02x", c);
 	}
 	fputs(len > MAX_SHOWN ? "...'" : "'", out);
 }
