@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A kubeconfig, which the user names but others may have written. */
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include "fuzz.h"
 #include "topo/source/cluster.h"
 
+static const char path[] = "(the input)";
+static struct str input;
+
+FILE *__real_fopen64(const char *name, const char *mode);
+FILE *__wrap_fopen64(const char *name, const char *mode);
+
+/* From memory: a file took half of the time. */
+FILE *__wrap_fopen64(const char *name, const char *mode)
+{
+	return name == path ? fmemopen((char *)input.ptr, input.len, "r")
+			    : __real_fopen64(name, mode);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static int fd = -1;
 	struct cluster cluster;
-	char path[40], *fault;
+	char *fault;
 
-	if (fd < 0)
-		fd = memfd_create("kubeconfig", MFD_CLOEXEC);
-	CHECK(fd >= 0 && ftruncate(fd, 0) == 0);
-	CHECK(pwrite(fd, data, size, 0) == (ssize_t)size);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	input = (struct str){(const char *)data, size};
 	fault = cluster_of_kubeconfig(&cluster, path);
 	if (!fault) {
 		CHECK(cluster.url && *cluster.url);
