@@ -10,6 +10,7 @@ pytest.register_assert_rewrite("harness")
 # pylint: disable=wrong-import-position
 from harness import faults as faults_of
 from harness.backend import Backend
+from harness.certificates import make_all
 from harness.server import Server
 from harness.sidecar import Sidecar, find_binary, run_command
 
@@ -85,6 +86,12 @@ def shared_nigh(binary):
     """For tables whose rows leave nothing behind: one process for a module."""
     with contextlib.ExitStack() as stack:
         yield Starter(binary, stack)
+
+
+@pytest.fixture(scope="session")
+def certs(tmp_path_factory):
+    """The folder of those that harness.certificates makes."""
+    return make_all(tmp_path_factory.mktemp("certs"))
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,6 @@ import os
 import re
 import signal
 import socket
-import ssl
-import subprocess
 import threading
 import time
 
@@ -17,6 +15,7 @@ import pytest
 
 from harness.api_server import ApiServer, status
 from harness.callers import Callers
+from harness.certificates import tls
 from harness.kube import REGION, endpoint, node, service, slice_of
 from harness.peer import wait_until
 
@@ -867,46 +866,6 @@ def test_a_proxy_in_the_environment_is_not_for_the_api(api, kube, backend):
     nowhere = f"http://127.0.0.1:{free_port()}"
     side = kube(server, http_proxy=nowhere, https_proxy=nowhere, all_proxy=nowhere)
     assert call(side) == "a"
-
-
-def openssl(folder, *arguments):
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def make_authority(folder, name):
-    openssl(folder, "req", "-x509", "-newkey", "ec", "-pkeyopt",
-            "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", f"/CN={name}",
-            "-keyout", f"{name}.key", "-out", f"{name}.crt")
-
-
-def make_certificate(folder, name, authority, subject):
-    openssl(folder, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-            "-nodes", "-subj", f"/CN={name}", "-keyout", f"{name}.key",
-            "-out", f"{name}.csr")
-    (folder / f"{name}.ext").write_text(f"subjectAltName={subject}")
-    openssl(folder, "x509", "-req", "-days", "2", "-in", f"{name}.csr", "-CA",
-            f"{authority}.crt", "-CAkey", f"{authority}.key", "-CAcreateserial",
-            "-extfile", f"{name}.ext", "-out", f"{name}.crt")
-
-
-@pytest.fixture(scope="module")
-def certs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("certs")
-    for name in "ca", "other":
-        make_authority(folder, name)
-    make_certificate(folder, "server", "ca", "IP:127.0.0.1")
-    make_certificate(folder, "named", "ca", "DNS:api.test")
-    make_certificate(folder, "client", "ca", "DNS:client")
-    return folder
-
-
-def tls(certs, name="server", wants_client=False):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certs / f"{name}.crt", certs / f"{name}.key")
-    if wants_client:
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(certs / "ca.crt")
-    return context
 
 
 def test_tls_with_the_authority_of_the_kubeconfig(api, kube, backend, certs, tmp_path):
