@@ -12,6 +12,7 @@ import pytest
 from harness.api_server import ApiServer
 from harness.backend import ok
 from harness.bystander import Bystander
+from harness.certificates import tls
 from harness.dialogue import OK
 from harness.faults import ALWAYS, MEMORY
 from harness.kube import EndpointsFile, endpoint, service, slice_of
@@ -31,8 +32,9 @@ STRIDE = int(os.environ.get("NIGH_TEST_STRIDE", 0))
 class Stage:
     """One sidecar, with a quiet application beside what the operation needs."""
 
-    def __init__(self, frail, backend, server, folder, workers):
+    def __init__(self, frail, backend, server, folder, certs, workers):
         self.app, self.quiet, self.folder = backend("app"), server(), folder
+        self.certs = certs
         self.server, self.backend = server, backend
         self._frail, self._workers = frail, workers
         self.side = self.bystander = None
@@ -205,12 +207,12 @@ def admin(path):
     return scene
 
 
-def until_answered(side, name):
+def until_answered(side, name, host="orders"):
     """By the backend of that name, however often it takes."""
     def ask():
         try:
             with side.client("outbound") as client:
-                client.send(text("GET / HTTP/1.1", "Host: orders"))
+                client.send(text("GET / HTTP/1.1", f"Host: {host}"))
                 return read_response(client).body.decode()
         except (AssertionError, OSError):
             return CUT
@@ -231,25 +233,52 @@ def file_reload(stage):
     return once
 
 
-def kubernetes_change(stage):
+def with_api(stage, api):
+    stage.closing(api.close)
+    stage.start(ENDPOINTS="kubernetes", KUBECONFIG=kubeconfig(api, stage.folder, stage.certs),
+                DISCOVERY_WAIT="60s", DISCOVERY_IDLE="1s")
+
+
+def kubeconfig(api, folder, certs):
+    return api.kubeconfig(folder, certificate_authority=str(certs / "ca.crt"))
+
+
+def kubernetes_change(stage, secure=None):
     both = [stage.app, stage.backend("other")]
     turns = itertools.cycle(both)
 
     def slices(to):
         return slice_of("orders", to.port, endpoint(), suffix="1")
-    api = ApiServer(service("orders"), slices(both[1]))
-    stage.closing(api.close)
-    stage.start(ENDPOINTS="kubernetes", KUBECONFIG=api.kubeconfig(stage.folder),
-                DISCOVERY_WAIT="60s")
+    api = ApiServer(service("orders"), slices(both[1]), tls=secure)
+    with_api(stage, api)
 
     def once():
+        if secure:
+            api.cut_all()
         to = next(turns)
         api.apply(slices(to))
         return until_answered(stage.side, to.name)
     return once
 
 
+def tls_again(stage):
+    """The watch comes back by a connection of its own. It has told something before, so
+    nobody waits with that."""
+    return kubernetes_change(stage, tls(stage.certs))
+
+
+def tls_list(stage):
+    """Another service each time: lists and watches, by connections of their own as those
+    that there are have a watch each."""
+    names = [f"orders{i}" for i in range(2 * ROUNDS_MAX)]
+    with_api(stage, ApiServer(*map(service, names), *(
+        slice_of(name, stage.app.port, endpoint()) for name in names), tls=tls(stage.certs)))
+    numbers = itertools.count()
+    return lambda: until_answered(stage.side, "app", f"orders{next(numbers)}")
+
+
 ROUNDS_MAX = 400
+ALLOCATIONS_MAX = 40_000
 
 # Who does it, and what its outcome may be when memory is short. The workers refuse; the
 # main thread waits.
@@ -257,13 +286,13 @@ WORKERS_DO = [keep_alive, new_connection, head_in_pieces, upload, slow_reader,
               response_in_pieces, tcp, tunnel, known_name, first_call_of_a_service]
 MAIN_DOES = {admin("/explain?service=orders"): 5, admin("/metrics"): 5,
              admin("/endpoints"): 5, admin("/readyz"): 5, file_reload: 11,
-             kubernetes_change: 11}
+             kubernetes_change: 11, tls_again: 149, tls_list: 499}
 
 
 @pytest.fixture
-def stage(frail, backend, server, tmp_path, cleanup):
+def stage(frail, backend, server, tmp_path, certs, cleanup):
     def make(workers):
-        made = Stage(frail, backend, server, tmp_path, workers)
+        made = Stage(frail, backend, server, tmp_path, certs, workers)
         made.closing = cleanup.callback
         return made
     return make
@@ -273,7 +302,7 @@ def sweep(stage, faults, once, allowed, times, stride=1):
     """The outcomes, by how often."""
     clean = once()
     seen = []
-    for skip in range(0, ROUNDS_MAX * stride, stride):
+    for skip in range(0, ALLOCATIONS_MAX, stride):
         with stage.bystander:
             with faults.failing(*MEMORY, skip=skip, times=times):
                 outcome = once()
@@ -378,15 +407,19 @@ def test_first_request_of_a_process(faults, frail, backend):
     raise AssertionError("it never goes through without a failure")
 
 
+@pytest.mark.parametrize("secure, stride", [(None, 37), (tls, 997)], ids=["http", "https"])
 @pytest.mark.parametrize("times", [1, 20], ids=["once", "a while"])
-def test_first_call_by_kubernetes(times, faults, frail, backend, tmp_path, cleanup):
+def test_first_call_by_kubernetes(times, secure, stride, faults, frail, backend, certs,
+                                  tmp_path, cleanup):
     """The service is listed and watched."""
     app = backend("app")
-    api = ApiServer(service("orders"), slice_of("orders", app.port, endpoint()))
+    api = ApiServer(service("orders"), slice_of("orders", app.port, endpoint()),
+                    tls=secure and secure(certs))
     cleanup.callback(api.close)
-    for skip in range(0, 10 * ROUNDS_MAX, STRIDE or 37):
+    for skip in range(0, ALLOCATIONS_MAX, STRIDE or stride):
         side = frail.outbound(ENDPOINTS="kubernetes", NAMESPACE="shop", WORKERS="2",
-                              KUBECONFIG=api.kubeconfig(tmp_path), DISCOVERY_WAIT="60s")
+                              KUBECONFIG=kubeconfig(api, tmp_path, certs),
+                              DISCOVERY_WAIT="60s")
         side.json("/stats")
         with faults.failing(*MEMORY, skip=skip, times=times):
             until_answered(side, "app")

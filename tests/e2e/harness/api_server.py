@@ -234,6 +234,10 @@ class ApiServer:
 
     close = kill
 
+    def cut_all(self):
+        """Each connection; others can be made."""
+        self._listener.cut_all()
+
     # --- what a server does ---
 
     @staticmethod
