@@ -223,3 +223,34 @@ Test(file, what_cannot_be_read)
 	nftw(watcher.folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 	file_source_cancel(NULL);
 }
+
+/* n times the part, between quotes or brackets. */
+static void write_many(const char *path, const char *marks, const char *part, size_t n)
+{
+	FILE *file = fopen(path, "w");
+	fputc(marks[0], file);
+	for (size_t i = 0; i < n; i++)
+		fputs(part, file);
+	fputc(marks[1], file);
+	fclose(file);
+}
+
+Test(file, too_many_values)
+{
+	struct watcher watcher;
+	make_folder(&watcher);
+	char *data;
+	size_t len;
+	write_many(in(&watcher, "many"), "[]", "[],", 1500001);
+	char *error = file_source_read(in(&watcher, "many"), &data, &len);
+	cr_expect(strstr(error, "many: more than 3000000 JSON values"), "%s", error);
+	cr_expect_null(data);
+	free(error);
+	write_many(in(&watcher, "fewer"), "[]", "[],", 1499999);
+	cr_expect_null(file_source_read(in(&watcher, "fewer"), &data, &len));
+	free(data);
+	write_many(in(&watcher, "text"), "\"\"", "{,\\\"[", 1000001);
+	cr_expect_null(file_source_read(in(&watcher, "text"), &data, &len));
+	free(data);
+	nftw(watcher.folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
