@@ -160,15 +160,10 @@ def test_slow_drips(workers, pair, many_descriptors):
             for sock in socks:
                 sock.send(byte)
         serve(side, app)
-    assert side.rss_kib() - before < count * (16 if is_sanitized(side) else 2)
+    assert side.rss_kib() - before < count * (2 if side.has_own_memory() else 16)
     for sock in socks:
         sock.close()
     side.wait_total("nigh_connections", 1, direction="inbound", side="downstream")
-
-
-def is_sanitized(side):
-    with open(f"/proc/{side.pid}/maps", encoding="ascii") as file:
-        return "libasan" in file.read()
 
 
 def serve(side, app):
@@ -221,7 +216,7 @@ def test_churn(name, workers, nigh, backend):
             assert read_response(client).status == 200
     side.wait_total("nigh_connections", 1, direction="inbound", side="downstream")
     side.wait_total("nigh_requests_in_flight", 0)
-    assert side.rss_kib() < before + (16 if is_sanitized(side) else 1) * KIB
+    assert side.rss_kib() < before + (1 if side.has_own_memory() else 16) * KIB
     client.send(GET)
     assert read_response(client).status == 200
 

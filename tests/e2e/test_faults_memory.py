@@ -43,8 +43,9 @@ class Stage:
         rules = [f"127.0.0.1:0={port}/{its}" for port, its in (
             (self.quiet.port, "http"), ((app or self.app).port, kind))]
         self.side = self._frail(**{"INBOUND": ",".join(rules), "OUTBOUND": "127.0.0.1:0",
-                                   "WORKERS": self._workers, "MAX_REQUESTS": "0",
-                                   "NAMESPACE": "shop", **settings})
+                                   "WORKERS": self._workers, "NAMESPACE": "shop",
+                                   "MAX_REQUESTS": "0", "MAX_CONNECTION_AGE": "0",
+                                   **settings})
         self.side.json("/stats")        # every worker runs
         self.bystander = Bystander(self.side, self.quiet)
 

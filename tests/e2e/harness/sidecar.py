@@ -184,6 +184,12 @@ class Sidecar:
         with open(f"/proc/{self.pid}/status", encoding="ascii") as file:
             return int(re.search(r"VmRSS:\s+(\d+)", file.read())[1])
 
+    def has_own_memory(self):
+        """Nothing of a sanitizer or of valgrind, which need many times as much."""
+        with open(f"/proc/{self.pid}/maps", encoding="utf-8") as file:
+            maps = file.read()
+        return not any(name in maps for name in ("libasan", "libtsan", "valgrind"))
+
     def signal(self, number=signal.SIGTERM):
         before = self._n_signals()
         self._process.send_signal(number)
