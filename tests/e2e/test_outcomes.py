@@ -164,8 +164,8 @@ def no_resources(scene):
     client = scene.inbound(scene.server().port)
     client.send(GET[:4])
     wait_until(lambda: unread_at(client) == 0, "it was accepted, and is read")
-    in_use = len(os.listdir(f"/proc/{scene.side.pid}/fd"))
-    limit_descriptors(scene.side, in_use)
+    in_use = set(map(int, os.listdir(f"/proc/{scene.side.pid}/fd")))
+    limit_descriptors(scene.side, min(set(range(1024)) - in_use))
     client.send(GET[4:])
     return client
 
