@@ -525,7 +525,7 @@ def test_growth_in_an_outage_counts(api, start):
 
 # --- the whole of it ---
 
-def opened(side):
+def n_opened(side):
     return side.total("nigh_connections_opened_total", side="downstream")
 
 
@@ -548,7 +548,7 @@ def test_new_pods_get_their_share(nigh, backend, tmp_path, cleanup):
     load = cleanup.enter_context(Load(
         lambda: Call("GET", "/"), lambda _: ready[next(turns) % len(ready)],
         n_clients, rate=500, keeps=True))
-    wait_until(lambda: sum(map(opened, sides)) == n_clients, "all are there")
+    wait_until(lambda: sum(map(n_opened, sides)) == n_clients, "all are there")
     ready.extend(side.addr("inbound") for side in sides[2:])
     show(4)
     for side in sides[:2]:
@@ -564,4 +564,4 @@ def test_new_pods_get_their_share(nigh, backend, tmp_path, cleanup):
     # Not on a machine so slow that one was recycled before another heard of the growth.
     if len(begun) == 4 and max(begun) - min(begun) < 0.24:
         assert n_recycled == [n_clients / 2, n_clients / 2, 0, 0]
-        assert list(map(opened, sides)) == [n_clients * 3 / 4] * 2 + [n_clients / 4] * 2
+        assert list(map(n_opened, sides)) == [n_clients * 3 / 4] * 2 + [n_clients / 4] * 2

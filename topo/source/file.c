@@ -148,6 +148,7 @@ static char *read_file(const char *path, char **data, size_t *len, struct stat *
 	if (*data && has_too_many_values(*data, *len)) {
 		free(*data);
 		*data = NULL;
+		*len = 0;
 		return message("%s: more than %u JSON values", path, FILE_MAX_VALUES);
 	}
 	if (result == -EINVAL)
