@@ -59,7 +59,7 @@ daemon off;
 worker_processes 1;
 worker_rlimit_nofile 20000;
 pid {place.directory}/nginx.pid;
-events {{ worker_connections 16000; }}
+events {{ worker_connections 19900; }}
 http {{
     access_log off;
     client_body_temp_path {place.directory}/body;

@@ -39,6 +39,7 @@
 #define BODY_BYTES     1024
 #define ID_DIGITS      8
 #define LATENCY_MAX_US 2000000
+#define DIAL_SECONDS   30
 #define BUFFER_SIZE    4096 // one head and one body, with room for what a proxy adds
 
 #define REQUEST_TAIL                                                                     \
@@ -61,6 +62,7 @@ struct conn {
 	enum role role;
 	int fd;
 	bool asked;         // client: a request is out
+	bool served;        // client: it has had an answer
 	bool resting;       // client: on the list of those that wait for the next request
 	double due;         // client: when that request was to go out
 	unsigned id;        // client: the number of that request
@@ -84,6 +86,7 @@ static struct {
 
 static int ep;
 static unsigned next_id;
+static int n_served;
 static double next_due;
 static struct conn *resting;
 static unsigned latencies[LATENCY_MAX_US + 1]; // how many took so many microseconds
@@ -109,7 +112,7 @@ static struct conn *create_conn(enum role role, int fd)
 		die("pong");
 	c->role = role;
 	c->fd = fd;
-	c->asked = c->resting = false;
+	c->asked = c->resting = c->served = false;
 	c->n_answers = 0;
 	c->have = 0;
 	return c;
@@ -318,6 +321,8 @@ static void take_answer(struct conn *c)
 
 	count.requests++;
 	c->n_answers++;
+	n_served += !c->served;
+	c->served = true;
 	c->asked = false;
 	if (options.rate > 0)
 		count_latency(c);
@@ -435,9 +440,11 @@ int main(int argc, char **argv)
 	struct conn **clients = calloc((size_t)options.n_clients, sizeof(*clients));
 	if (!clients)
 		die("pong");
+	double give_up = now() + DIAL_SECONDS;
 	for (int i = 0; i < options.n_clients; i++) {
 		dial(clients[i] = create_conn(ROLE_CLIENT, -1));
-		if (i % 64 == 63) // no more at once than a queue holds
+		// No more at once than a queue holds, or some would be lost in it.
+		while (options.rate == 0 && i - n_served >= 64 && now() < give_up)
 			turn();
 	}
 

@@ -69,8 +69,8 @@ def load(peer, settings, program, *options, warm_up=WARM_UP_SECONDS, urgent=Fals
 
 def requests(*options, connections=None, warm_up=WARM_UP_SECONDS):
     def measure(peer, settings):
-        n = connections or settings.connections
-        longer = replace(settings, seconds=max(settings.seconds, n / 1000))
+        n = memory.descriptors_for(connections or settings.connections)
+        longer = replace(settings, seconds=max(settings.seconds, n / 2000))
         seen = load(peer, longer, "pong", "-c", n, *options, warm_up=warm_up)
         return {"cpu_us": seen["cpu_ns"] / 1e3 / seen["requests"],
                 "wall_us": 1e6 * seen["seconds"] / seen["requests"],
@@ -138,8 +138,9 @@ SCENARIOS = [
     Scenario("keepalive", "keep-alive requests, 1 KiB answers", requests(), CPU,
              once=count_syscalls),
     *(Scenario(f"keepalive-{n}", f"the same, {n} connections",
-               requests(connections=n, warm_up=seconds), CPU)
-      for n, seconds in ((512, 1), (5000, 2))),     # until all are connected
+               requests(connections=n, warm_up=seconds), CPU, max_rounds=rounds)
+      for n, seconds, rounds in ((1, 0.5, 4), (512, 1, 4),  # seconds until all are
+                                 (5000, 2, 2), (10000, 4, 2))),     # connected
     Scenario("connections", "a new connection for every request", requests("-n"), CPU),
     *(Scenario(f"latency-{rate}", f"{rate} requests a second, open loop", latency(rate),
                LATENCY, [DIRECT, *HTTP]) for rate in (2000, 20000)),
