@@ -5,16 +5,27 @@
  * stands before the first one a client sends to the inbound listener. With 0xfe in place
  * of 0xff an operation comes at the same moment as the one before it.
  *
- *	oN  which configuration (only at the beginning)
- *	aN… a client connects to front N and sends the rest; it becomes the current one
- *	c…  u…   the current client or upstream sends       CN UN  another becomes current
- *	f F      sends FIN          q Q  closes             r R    resets
- *	bN BN    sends N times 12 KiB                       p P    far into a large
- *message wN WN    takes N times 64 bytes, without N all      k K    acks are held, or
- *come sN       what is sent from here on comes in pieces  tN     time passes x…       how
- *the next connects end                  X      those that wait succeed nN       what the
- *DNS answers                       y      other endpoints g        a rebalance d D drain,
- *a listener closes
+ *	oN      which configuration (only at the beginning)
+ *	aN…     a client connects to front N and sends the rest; it is the current one
+ *	CN UN   another client or upstream becomes the current one
+ *	c… u…   the current client or upstream sends
+ *	bN BN   sends N times 12 KiB
+ *	sN SN   what is sent from here on comes in pieces
+ *	f F     sends FIN
+ *	q Q     closes
+ *	r R     resets
+ *	wN WN   takes N times 64 bytes, without N all
+ *	k K     acks are held, or come
+ *	p P     is far into a large message
+ *	tN      time passes
+ *	x…      how the next connects end
+ *	X       those that wait succeed
+ *	nN      what the DNS answers
+ *	y       other endpoints
+ *	g       a rebalance
+ *	d z     drain, and its end
+ *	D       a listener closes
+ *	Z       the worker ends in the middle of all
  *
  * Whatever happens: the loop comes to rest, nothing that could go on stands still, no
  * more than 64 KiB are held for a direction, nothing is left when all peers have gone,

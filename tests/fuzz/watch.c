@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The Kubernetes API as a hostile server: what it sends in answer to the lists and
- *watches of one service and of our node. The input is a script: an operation is 0xff and
- *a letter; what stands before the first one is a piece of the answer that waits longest.
+ * watches of one service and of our node. The input is a script: an operation is 0xff and
+ * a letter; what stands before the first one is a piece of the answer that waits longest.
  *
- *	a… a piece of the body of the current answer      cN another becomes the current
- *one sN it has another status        e E  it ends, whole or broken off tN time passes h r
- *the service is held, released
+ *	a…    a piece of the body of the current answer
+ *	cN    another becomes the current one
+ *	sN    it has another status
+ *	e E   it ends, whole or broken off
+ *	tN    time passes
+ *	h r   the service is held, released
  *
  * The same bytes also go through json_split alone, whole and in pieces. After each
- *operation the store builds a snapshot that can be explained.
+ * operation the store builds a snapshot that can be explained.
  */
 #include <event2/event.h>
 
