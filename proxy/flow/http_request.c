@@ -21,8 +21,6 @@ struct intent {
 	struct str body;            /* as much as came with the head */
 	enum target_form form;
 	bool has_host;
-	const struct field *forwards; /* Max-Forwards, where it counts */
-	uint64_t n_forwards;
 };
 
 /* Known of most malformed heads too: their answer depends on it. */
@@ -72,22 +70,6 @@ static void read_facts(struct exchange *exchange, const struct head *head)
 	exchange->wants_upgrade = head->minor >= 1 && head->says_upgrade &&
 				  head->n_of[FIELD_UPGRADE] == 1 &&
 				  !offers_h2c(head_last(head, FIELD_UPGRADE)->value);
-}
-
-/*
- * How many may still pass it on, of TRACE and OPTIONS alone (RFC 9110 section 7.6.2). Too
- * rare for a row in fields.def, which all heads would pay for.
- */
-static void read_forwards(struct intent *intent)
-{
-	const struct head *head = intent->head;
-
-	if (!str_is(head->method, STR("OPTIONS")) && !str_is(head->method, STR("TRACE")))
-		return;
-	for (size_t i = 0; i < head->n_fields; i++)
-		if (str_is_nocase(head->fields[i].name, STR("Max-Forwards")) &&
-			str_to_u64(head->fields[i].value, &intent->n_forwards))
-			intent->forwards = &head->fields[i];
 }
 
 static void keep_trace(struct exchange *exchange, const struct head *head)
@@ -157,7 +139,6 @@ static bool understand(struct exchange *exchange, struct intent *intent)
 			"https has to go through CONNECT");
 		return false;
 	}
-	read_forwards(intent);
 	/* What follows the body is the next request, or the first bytes of a tunnel. */
 	if (!buf_append(&exchange->worker->loop.bufs, &exchange->client->in,
 		    intent->body.ptr + used, intent->body.len - used)) {
@@ -165,10 +146,6 @@ static bool understand(struct exchange *exchange, struct intent *intent)
 		return false;
 	}
 	intent->body.len = used;
-	if (intent->forwards && intent->n_forwards == 0) {
-		exchange_answer(exchange, OUTCOME_no_forwards, NULL);
-		return false;
-	}
 	return true;
 }
 
@@ -272,14 +249,6 @@ static void emit_appended(
 	text_add(out, STR("\r\n"));
 }
 
-static void emit_counted(struct text *out, const struct field *field, uint64_t n)
-{
-	text_add(out, field->name);
-	text_add(out, STR(": "));
-	text_add_u64(out, n);
-	text_add(out, STR("\r\n"));
-}
-
 static bool is_forwarded(const struct exchange *exchange, const struct intent *intent,
 	const struct field *field)
 {
@@ -314,10 +283,6 @@ static void emit_head(
 			text_add(out, run);
 			run = STR("");
 			emit_appended(out, field, &exchange->client->peer);
-		} else if (field == intent->forwards) {
-			text_add(out, run);
-			run = STR("");
-			emit_counted(out, field, intent->n_forwards - 1);
 		} else {
 			emit_field(out, &run, field);
 		}

@@ -10,7 +10,6 @@ static const struct {
 	uint16_t status;
 	const char *reason;
 } reasons[] = {
-	{200, "OK"},
 	{400, "Bad Request"},
 	{408, "Request Timeout"},
 	{421, "Misdirected Request"},

@@ -57,12 +57,6 @@ def bad_request(scene):
     return client
 
 
-def no_forwards(scene):
-    client = scene.inbound(scene.server().port)
-    client.send(text("OPTIONS * HTTP/1.1", "Host: a", "Max-Forwards: 0"))
-    return client
-
-
 def head_timeout(scene):
     client = scene.inbound(scene.server().port, HEADER_TIMEOUT="100ms")
     client.send(GET[:-2])
@@ -199,7 +193,7 @@ def cut_off(scene):
 
 # Scenario, and the status that nigh answers with; None where it does not answer.
 OUTCOMES = {
-    completed: None, no_forwards: 200, bad_request: 400, head_timeout: 408, body_timeout: 408,
+    completed: None, bad_request: 400, head_timeout: 408, body_timeout: 408,
     misdirected: 421, head_too_large: 431, unsupported_coding: 501, unsupported_version: 505,
     name_unresolved: 502, upstream_closed: 502, bad_response: 502, response_too_large: 502,
     no_endpoint: 503, connect_failed: 503, connect_timeout: 503, no_resources: 503,
