@@ -146,10 +146,9 @@ static const char *on_size(struct body *body, uint8_t c)
 	int digit = hex_digit(c);
 
 	if (digit >= 0) {
-		if (body->left >> 59 || ++body->line_bytes > CHUNK_LINE_MAX)
+		if (body->left >> 59 || ++body->n_digits > 16)
 			return "a chunk size that is too large";
 		body->left = body->left << 4 | (uint64_t)digit;
-		body->n_digits = 1;
 		return NULL;
 	}
 	if (body->n_digits == 0)

@@ -13,7 +13,7 @@ struct body {
 	enum body_kind kind;
 	bool done;
 	uint8_t state;     /* chunked: place in the grammar */
-	uint8_t n_digits;  /* of the chunk size, 1 for any; letters of a trailer's name */
+	uint8_t n_digits;  /* of the chunk size; letters of a trailer's name */
 	uint16_t suspects; /* what that name may still turn out to be */
 	uint32_t
 		line_bytes; /* of a chunk-size line with extensions, or of the trailers */

@@ -175,17 +175,15 @@ static bool read_size(struct str line, uint64_t *size)
 	size_t i = 0;
 
 	*size = 0;
-	for (; i < line.len; i++) {
+	for (; i < line.len && i < 17; i++) {
 		const char *digits = "0123456789abcdef";
 		const char *digit = strchr(digits, ascii_lower(line.ptr[i]));
 
 		if (line.ptr[i] == '\0' || !digit)
 			break;
-		if (*size >> 59)
-			return false;
 		*size = *size << 4 | (uint64_t)(digit - digits);
 	}
-	if (i == 0)
+	if (i == 0 || i == 17)
 		return false;
 	line = (struct str){line.ptr + i, line.len - i};
 	return line.len == 0 || *str_trim(line).ptr == ';';

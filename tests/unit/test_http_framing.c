@@ -53,7 +53,7 @@ static const struct {
 	{BYTES("0\r\nX: y\r\n\r\n"), "", 0},
 	{BYTES("5 ;a\r\nhello\r\n0\t \t;a\r\n\r\n"), "hello", 0},
 	{BYTES("0\r\nX:\r\nY: \t\xff:\t\r\n\r\nZ"), "", 1},
-	{BYTES("00000000000000000000001\r\na\r\n00000000000000000000\r\n\r\n"), "a", 0},
+	{BYTES("000000000000001\r\na\r\n0000000000000000\r\n\r\n"), "a", 0},
 };
 
 Test(http_framing, good_chunked)
@@ -134,6 +134,8 @@ static const struct {
 	{"the largest of 64 bits", BYTES("ffffffffffffffff\r\nhello\r\n0\r\n\r\n"), true,
 		"too large"},
 	{"the smallest negative", BYTES("8000000000000000\r\nhello"), true, "too large"},
+	{"many zeros", BYTES("00000000000000005\r\nhello\r\n0\r\n\r\n"), true,
+		"too large"},
 	{"LF ends the size", BYTES("5\nhello\r\n0\r\n\r\n"), false,
 		"malformed chunk size"},
 	{"CR ends the size", BYTES("5\rhello\r\n0\r\n\r\n"), false, "end with CRLF"},
@@ -206,9 +208,9 @@ Test(http_framing, bad_chunked)
 	}
 }
 
-/* What stands before the letter that is repeated, how often, and what is behind it. */
-static enum body_result long_body_of(
-	char letter, struct body body, const char *before, size_t n, const char *behind)
+/* What stands before the part that is repeated, how often, and what is behind it. */
+static enum body_result long_body(
+	struct body body, const char *before, size_t n, const char *behind)
 {
 	size_t len = strlen(before) + n + strlen(behind);
 	char *text = malloc(len + 1);
@@ -216,17 +218,11 @@ static enum body_result long_body_of(
 	size_t used;
 
 	strcpy(text, before);
-	memset(text + strlen(before), letter, n);
+	memset(text + strlen(before), 'x', n);
 	strcpy(text + strlen(before) + n, behind);
 	result = body_skim(&body, (struct str){text, len}, &used);
 	free(text);
 	return result;
-}
-
-static enum body_result long_body(
-	struct body body, const char *before, size_t n, const char *behind)
-{
-	return long_body_of('x', body, before, n, behind);
 }
 
 Test(http_framing, limits_within_chunked)
@@ -237,10 +233,8 @@ Test(http_framing, limits_within_chunked)
 		  BODY_DONE);
 	cr_expect(long_body(chunked, "0\r\nX:", MAX_TRAILER - around + 1, "\r\n\r\n") ==
 		  BODY_BAD);
-	cr_expect(long_body(chunked, "0;", 4094, "\r\n\r\n") == BODY_DONE);
-	cr_expect(long_body(chunked, "0;", 4095, "\r\n\r\n") == BODY_BAD);
-	cr_expect(long_body_of('0', chunked, "", 4096, "\r\n\r\n") == BODY_DONE);
-	cr_expect(long_body_of('0', chunked, "", 4097, "\r\n\r\n") == BODY_BAD);
+	cr_expect(long_body(chunked, "0;", 4095, "\r\n\r\n") == BODY_DONE);
+	cr_expect(long_body(chunked, "0;", 4096, "\r\n\r\n") == BODY_BAD);
 	/* Not one limit for all lines: a long stream may have many. */
 	cr_expect(long_body(chunked, "1;a\r\nx\r\n1;", 4090, "\r\nx\r\n0\r\n\r\n") ==
 		  BODY_DONE);

@@ -312,7 +312,6 @@ CHUNKS = {
     "a size with zeros first": "000005\r\nhello\r\n0\r\n\r\n",
     "a size of 16 digits": "0000000000000005\r\nhello\r\n0\r\n\r\n",
     "a last one of 16 zeros": "0" * 16 + "\r\n\r\n",
-    "a size of 40 digits": "0" * 39 + "5\r\nhello\r\n" + "0" * 40 + "\r\n\r\n",
     "sizes in both cases": "a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n",
     "CRLF as content": "4\r\n\r\n\r\n\r\n0\r\n\r\n",
     "a last chunk as content": "5\r\n0\r\n\r\n\r\n0\r\n\r\n",

@@ -80,7 +80,7 @@ def _read_chunks(peer, message):
     body = []
     while True:
         line = peer.read_until(b"\r\n")[:-2]
-        match = re.match(rb"([0-9A-Fa-f]+)([ \t]*;.*)?\Z", line)
+        match = re.match(rb"([0-9A-Fa-f]{1,16})([ \t]*;.*)?\Z", line)
         assert match, f"{peer.who}: bad chunk size {line!r}"
         size = int(match[1], 16)
         if not size:
