@@ -23,19 +23,22 @@ static inline void text_add(struct text *text, struct str s)
 /* A header field's whole line. */
 static inline void text_add_field(struct text *text, struct str name, struct str value)
 {
-	size_t len = name.len + value.len + 4;
 	char *to = text->ptr + text->len;
 
-	if (text->cap - text->len < len) {
+	if (text->cap - text->len < name.len + value.len + 4) {
 		text->overflow = true;
 		return;
 	}
 	memcpy(to, name.ptr, name.len);
-	memcpy(to + name.len, ": ", 2);
+	to += name.len;
+	*to++ = ':';
+	*to++ = ' ';
 	if (value.len > 0)
-		memcpy(to + name.len + 2, value.ptr, value.len);
-	memcpy(to + len - 2, "\r\n", 2);
-	text->len += len;
+		memcpy(to, value.ptr, value.len);
+	to += value.len;
+	*to++ = '\r';
+	*to++ = '\n';
+	text->len = (size_t)(to - text->ptr);
 }
 
 /*

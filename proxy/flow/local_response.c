@@ -36,7 +36,7 @@ static void print_date(char *out, size_t size)
 	struct tm tm;
 
 	gmtime_r(&now, &tm);
-	strftime(out, size, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	(void)strftime(out, size, "%a, %d %b %Y %H:%M:%S GMT", &tm);
 }
 
 /* After these the bytes that follow cannot be trusted to be a request. */

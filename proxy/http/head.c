@@ -157,9 +157,9 @@ static uint16_t field_identify(struct str name)
 
 	if (!(keys & UINT64_C(1) << NAME_KEY(name.len, (uint8_t)name.ptr[0])))
 		return FIELD_OTHER;
-	for (uint16_t id = FIELD_OTHER + 1; id < FIELD_IDS; id++)
+	for (int id = FIELD_OTHER + 1; id < FIELD_IDS; id++)
 		if (rows[id].len == name.len && is_name(name, rows[id].name))
-			return id;
+			return (uint16_t)id;
 	return FIELD_OTHER;
 }
 

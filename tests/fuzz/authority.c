@@ -93,7 +93,7 @@ static void check_address(const char *text)
 	uint8_t ip[16] = {0}, ip_again[16] = {0};
 
 	if (address_parse(text, 80, &first)) {
-		address_print_ip(&first, shown, sizeof(shown));
+		address_print_ip(&first, shown);
 		CHECK(address_parse(shown, 80, &second));
 		CHECK(address_equal(&first, &second));
 	}
