@@ -320,8 +320,8 @@ def sweep(stage, faults, once, allowed, times, stride=1):
 
 def refuse(scene, times, made, faults):
     seen = sweep(made, faults, scene(made), (503, CUT), times)
-    if seen == [200]:
-        return      # a kept connection needs no memory, but for the sanitizer's build
+    if set(seen) == {200}:
+        return  # a kept connection needs no memory, but for ASan's build; others may
     assert made.side.total("nigh_flows_ended_total", outcome="no_resources") > 0
     assert made.side.total("nigh_local_responses_total",
                            reason="no_resources") >= seen.count(503)
