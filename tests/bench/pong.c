@@ -87,7 +87,7 @@ static struct {
 static int ep;
 static unsigned next_id;
 static int n_served;
-static bool dialling; // who has been served once waits until all are connected
+static bool dialling; // in turn: who has been served once waits until all are connected
 static double next_due;
 static struct conn *resting;
 static unsigned latencies[LATENCY_MAX_US + 1]; // how many took so many microseconds
@@ -262,9 +262,9 @@ static void ask(struct conn *c)
 static void go_on(struct conn *c)
 {
 	c->have = 0;
-	if (options.rate == 0 && dialling && c->served) {
+	if (dialling && c->served)
 		return;
-	} else if (options.rate == 0) {
+	if (options.rate == 0) {
 		ask(c);
 	} else if (!c->resting) {
 		c->resting = true;
@@ -444,11 +444,11 @@ int main(int argc, char **argv)
 	if (!clients)
 		die("pong");
 	double give_up = now() + DIAL_SECONDS;
-	dialling = true;
+	dialling = options.rate == 0;
 	for (int i = 0; i < options.n_clients; i++) {
 		dial(clients[i] = create_conn(ROLE_CLIENT, -1));
 		// No more at once than a queue holds, or some would be lost in it.
-		while (options.rate == 0 && i - n_served >= 64 && now() < give_up)
+		while (dialling && i - n_served >= 64 && now() < give_up)
 			turn();
 	}
 	dialling = false;
