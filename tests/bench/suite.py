@@ -87,16 +87,21 @@ def run_rounds(scenario, peers, arguments, settings):
     """{peer: {number: least of the rounds}, and under "rounds" each of them}, and how many
     rounds went wrong: those do not count, and a peer that has no other is left out."""
     rounds = {peer.name: [] for peer in peers}
-    n_failed = 0
+    failures = []
+
+    def attempt(measure, peer):
+        try:
+            return measure(peer, settings)
+        except Failed as failure:
+            print(f"\n{scenario.name}: {failure}")
+            failures.append(failure)
+            return {}
     n_rounds = min(arguments.rounds, scenario.max_rounds)
     for number in range(n_rounds):
         for peer in peers:
             progress(f"{scenario.name}: round {number + 1} of {n_rounds}: {peer.name}")
-            try:
-                rounds[peer.name].append(scenario.measure(peer, settings))
-            except Failed as failure:
-                print(f"\n{scenario.name}: {failure}")
-                n_failed += 1
+            if seen := attempt(scenario.measure, peer):
+                rounds[peer.name].append(seen)
     results = {}
     for peer in peers:
         seen = rounds[peer.name]
@@ -106,9 +111,9 @@ def run_rounds(scenario, peers, arguments, settings):
         results[peer.name]["rounds"] = seen
         if scenario.once:
             progress(f"{scenario.name}: once: {peer.name}")
-            results[peer.name] |= scenario.once(peer, settings)
+            results[peer.name] |= attempt(scenario.once, peer)
     progress("")
-    return results, n_failed
+    return results, len(failures)
 
 
 def write_json(path, report):
