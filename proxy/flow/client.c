@@ -73,6 +73,7 @@ bool client_on_accept(struct listener *listener, int fd, const union address *pe
 		return false;
 	}
 	atomic_fetch_add(&worker->shared->n_downstream, 1);
+	client->peer_ip_len = (uint8_t)address_print_ip(peer, client->peer_ip);
 	client->id = atomic_fetch_add(&worker->shared->flow_ids, 1);
 	client->state = CLIENT_HEAD;
 	count_state(client, 1);

@@ -29,6 +29,8 @@ struct client {
 	struct head_scan scan;
 	union address peer;
 	uint64_t id;
+	char peer_ip[INET6_ADDRSTRLEN]; /* as X-Forwarded-For says it */
+	uint8_t peer_ip_len;
 	uint8_t state;      /* enum client_state */
 	uint8_t recycled;   /* enum recycle_reason; RECYCLE_REASONS: not */
 	bool in_is_partial; /* `in` holds a part of a head: more must come */

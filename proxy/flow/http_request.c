@@ -220,15 +220,18 @@ static bool says(const struct head *head, enum field_id id)
 	return field && !field->drop;
 }
 
+static struct str peer_ip(const struct client *client)
+{
+	return (struct str){client->peer_ip, client->peer_ip_len};
+}
+
 static void emit_forwarded(
 	struct text *out, const struct exchange *exchange, const struct intent *intent)
 {
 	const struct head *head = intent->head;
-	char ip[INET6_ADDRSTRLEN];
-	struct str peer = {ip, address_print_ip(&exchange->client->peer, ip)};
 
 	if (!says(head, FIELD_X_FORWARDED_FOR))
-		text_add_field(out, STR("X-Forwarded-For"), peer);
+		text_add_field(out, STR("X-Forwarded-For"), peer_ip(exchange->client));
 	if (!says(head, FIELD_X_FORWARDED_PROTO))
 		text_add_field(out, STR("X-Forwarded-Proto"), STR("http"));
 	if (intent->authority.text.len > 0 && !says(head, FIELD_X_FORWARDED_HOST))
@@ -237,15 +240,13 @@ static void emit_forwarded(
 
 /* X-Forwarded-For is a list: whoever came before us stays in front. */
 static void emit_appended(
-	struct text *out, const struct field *field, const union address *peer)
+	struct text *out, const struct field *field, const struct client *client)
 {
-	char ip[INET6_ADDRSTRLEN];
-
 	text_add(out, field->name);
 	text_add(out, STR(": "));
 	text_add(out, field->value);
 	text_add(out, field->value.len > 0 ? STR(", ") : STR(""));
-	text_add(out, (struct str){ip, address_print_ip(peer, ip)});
+	text_add(out, peer_ip(client));
 	text_add(out, STR("\r\n"));
 }
 
@@ -282,7 +283,7 @@ static void emit_head(
 		if (is_inbound && field == head_last(head, FIELD_X_FORWARDED_FOR)) {
 			text_add(out, run);
 			run = STR("");
-			emit_appended(out, field, &exchange->client->peer);
+			emit_appended(out, field, exchange->client);
 		} else {
 			emit_field(out, &run, field);
 		}
