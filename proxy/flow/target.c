@@ -226,7 +226,9 @@ static struct balance *pick_in_tier(struct target *target, uint32_t tier,
 	uint64_t now_ms)
 {
 	struct rng *rng = &target->worker->loop.rng;
-	uint64_t random = (uint64_t)rng_next(rng) << 32 | rng_next(rng);
+	uint64_t random = target->tiers[tier].n > 1
+				  ? (uint64_t)rng_next(rng) << 32 | rng_next(rng)
+				  : 0;
 
 	return balance_pick(target->members + target->tiers[tier].first,
 		target->tiers[tier].n, excluded, scope, now_ms, random);

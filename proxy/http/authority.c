@@ -14,20 +14,17 @@ static bool is_hex(char c)
 /* Without empty labels: servers of the DNS do not even answer to those. */
 static bool is_name(struct str s)
 {
-	char before = '.';
-
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.ptr[i];
 
-		if (c == '%') {
-			if (s.len - i < 3 || !is_hex(s.ptr[i + 1]) ||
-				!is_hex(s.ptr[i + 2]))
-				return false;
-			i += 2;
-		} else if (!char_is_host[(uint8_t)c] || (c == '.' && before == '.')) {
+		if (char_is_label[(uint8_t)c])
+			continue;
+		if (c == '.' && i > 0 && s.ptr[i - 1] != '.')
+			continue;
+		if (c != '%' || s.len - i < 3 || !is_hex(s.ptr[i + 1]) ||
+			!is_hex(s.ptr[i + 2]))
 			return false;
-		}
-		before = c;
+		i += 2;
 	}
 	return true;
 }

@@ -16,10 +16,10 @@ const bool char_is_token[256] = {
 	T, T, T, T, T, T, T, T, T, T, T, F, T, F, T, F,
 };
 
-const bool char_is_host[256] = {
+const bool char_is_label[256] = {
 	F, F, F, F, F, F, F, F, F, F, F, F, F, F, F, F,
 	F, F, F, F, F, F, F, F, F, F, F, F, F, F, F, F,
-	F, T, F, F, T, F, T, T, T, T, T, T, F, T, T, F,
+	F, T, F, F, T, F, T, T, T, T, T, T, F, T, F, F,
 	T, T, T, T, T, T, T, T, T, T, F, T, F, T, F, F,
 	F, T, T, T, T, T, T, T, T, T, T, T, T, T, T, T,
 	T, T, T, T, T, T, T, T, T, T, T, F, F, F, F, T,

@@ -82,16 +82,27 @@ static enum head_result split_request_line(struct head *head, struct str line)
 	return HEAD_DONE;
 }
 
+/* -1 when they are not. */
+static int three_digits(const char *s)
+{
+	unsigned a = (unsigned)s[0] - '0', b = (unsigned)s[1] - '0',
+		 c = (unsigned)s[2] - '0';
+
+	return a > 9 || b > 9 || c > 9 ? -1 : (int)(a * 100 + b * 10 + c);
+}
+
 /* HTTP-version SP three digits, then nothing or SP and a phrase (RFC 9112 section 4). */
 static enum head_result split_status_line(struct head *head, struct str line)
 {
 	const size_t at_code = sizeof("HTTP/1.1 ") - 1;
-	uint64_t status;
+	int status;
 
 	head->problem = "a malformed status line";
 	if (line.len < at_code + 3 || !is_version((struct str){line.ptr, 8}) ||
-		line.ptr[5] != '1' || line.ptr[8] != ' ' ||
-		!str_to_u64((struct str){line.ptr + at_code, 3}, &status))
+		line.ptr[5] != '1' || line.ptr[8] != ' ')
+		return HEAD_BAD;
+	status = three_digits(line.ptr + at_code);
+	if (status < 0)
 		return HEAD_BAD;
 	head->minor = (uint8_t)(line.ptr[7] - '0');
 	head->status = (uint16_t)status;
@@ -128,7 +139,17 @@ static bool begins_like_http(enum head_kind kind, struct str buf)
  * those and their capitals become them by this bit. */
 static bool is_name(struct str name, const char *lower)
 {
-	for (size_t i = 0; i < name.len; i++)
+	size_t i = 0;
+
+	for (; i + 4 <= name.len; i += 4) {
+		uint32_t ours, theirs;
+
+		memcpy(&ours, lower + i, sizeof(ours));
+		memcpy(&theirs, name.ptr + i, sizeof(theirs));
+		if ((theirs | 0x20202020) != ours)
+			return false;
+	}
+	for (; i < name.len; i++)
 		if ((name.ptr[i] | 0x20) != lower[i])
 			return false;
 	return true;

@@ -226,50 +226,51 @@ bool stream_has_room(struct stream *stream)
 	return !stream->full;
 }
 
-/* Writes once; gives what is left of the iovs. */
-static ssize_t write_some(struct stream *stream, struct iovec **iov, int *n_iov)
+/* How many bytes the socket has taken, or -errno. */
+static ssize_t write_some(struct stream *stream, const struct iovec *iov, int n_iov)
 {
 	ssize_t n;
-	size_t left;
 
 	do {
-		n = *n_iov == 1 ? send(stream->fd, (*iov)->iov_base, (*iov)->iov_len,
-					  MSG_NOSIGNAL)
-				: send_pieces(stream->fd, *iov, *n_iov);
+		n = n_iov == 1 ? send(stream->fd, iov->iov_base, iov->iov_len,
+					 MSG_NOSIGNAL)
+			       : send_pieces(stream->fd, iov, n_iov);
 	} while (n < 0 && errno == EINTR);
-	if (n < 0) {
-		if (errno != EAGAIN)
-			return failure(stream);
-		n = 0;
-	}
-	left = (size_t)n;
-	while (*n_iov > 0 && left >= (*iov)->iov_len) {
-		left -= (*iov)->iov_len;
-		(*iov)++;
-		(*n_iov)--;
-	}
-	if (*n_iov > 0) {
-		(*iov)->iov_base = (char *)(*iov)->iov_base + left;
-		(*iov)->iov_len -= left;
-		stream->writable = false;
-	}
-	return n;
+	if (n >= 0)
+		return n;
+	return errno == EAGAIN ? 0 : failure(stream);
 }
 
-int stream_write(struct stream *stream, struct iovec *iov, int n_iov)
+/* What is left behind the first n bytes waits for the socket. 0 or -ENOMEM. */
+static int hold(struct stream *stream, const struct iovec *iov, int n_iov, size_t n)
+{
+	for (; n_iov > 0; iov++, n_iov--) {
+		size_t done = n < iov->iov_len ? n : iov->iov_len;
+
+		n -= done;
+		if (!buf_append(&stream->loop->bufs, &stream->out,
+			    (char *)iov->iov_base + done, iov->iov_len - done))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int stream_write(struct stream *stream, const struct iovec *iov, int n_iov)
 {
 	ssize_t n;
+	int err;
 
-	if (!stream->out) {
-		n = write_some(stream, &iov, &n_iov);
-		if (n < 0)
-			return (int)n;
-	}
-	for (; n_iov > 0; iov++, n_iov--)
-		if (!buf_append(&stream->loop->bufs, &stream->out, iov->iov_base,
-			    iov->iov_len))
-			return -ENOMEM;
-	return 0;
+	if (stream->out)
+		return hold(stream, iov, n_iov, 0);
+	n = write_some(stream, iov, n_iov);
+	if (n < 0)
+		return (int)n;
+	if (n_iov == 1 && (size_t)n == iov->iov_len)
+		return 0;
+	err = hold(stream, iov, n_iov, (size_t)n);
+	if (stream->out)
+		stream->writable = false;
+	return err;
 }
 
 static bool have_pipe(struct loop *loop)
@@ -396,19 +397,20 @@ static void send_fin(struct stream *stream)
 	shutdown(stream->fd, SHUT_WR);
 }
 
-int stream_flush(struct stream *stream)
+int stream_flush_now(struct stream *stream)
 {
 	struct buf *out = stream->out;
 
 	if (out && stream->writable) {
-		struct iovec one = {out->data + out->from, buf_len(out)}, *iov = &one;
-		int n_iov = 1;
-		ssize_t n = write_some(stream, &iov, &n_iov);
+		struct iovec iov = {out->data + out->from, buf_len(out)};
+		ssize_t n = write_some(stream, &iov, 1);
 
 		if (n < 0)
 			return (int)n;
 		out->from += (uint32_t)n;
-		if (buf_len(out) == 0) {
+		if (buf_len(out) > 0) {
+			stream->writable = false;
+		} else {
 			buf_put(&stream->loop->bufs, out);
 			stream->out = NULL;
 		}

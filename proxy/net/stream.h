@@ -85,10 +85,10 @@ __attribute__((warn_unused_result)) ssize_t stream_peek(struct stream *stream);
 
 /*
  * Writes all of it, in order behind what waits already: what the socket does not take is
- * copied and goes out by stream_flush. The iovs are used up. 0 or -errno.
+ * copied and goes out by stream_flush. 0 or -errno.
  */
 __attribute__((warn_unused_result)) int stream_write(
-	struct stream *stream, struct iovec *iov, int n_iov);
+	struct stream *stream, const struct iovec *iov, int n_iov);
 
 /* What is read from here on is another message. */
 static inline void stream_turn(struct stream *stream)
@@ -107,7 +107,13 @@ __attribute__((warn_unused_result)) ssize_t stream_move(
 
 /* Writes what waits, when the socket is writable; then FIN if one is wanted. 0 or -errno.
  */
-__attribute__((warn_unused_result)) int stream_flush(struct stream *stream);
+__attribute__((warn_unused_result)) int stream_flush_now(struct stream *stream);
+
+/* The same; nearly always there is nothing to do. */
+__attribute__((warn_unused_result)) static inline int stream_flush(struct stream *stream)
+{
+	return stream->out || stream->fin_wanted ? stream_flush_now(stream) : 0;
+}
 
 /* Sends FIN behind what waits. */
 void stream_finish(struct stream *stream);
