@@ -98,7 +98,8 @@ socklen_t address_len(const union address *address)
 						: sizeof(address->in6);
 }
 
-/* By hand: done for each connection, and libc's goes through sprintf (1,500 instructions). */
+/* By hand: done for each connection, and libc's goes through sprintf (1,500
+ * instructions). */
 static size_t print_ipv4(const uint8_t bytes[4], char out[INET_ADDRSTRLEN])
 {
 	char *to = out;

@@ -232,9 +232,9 @@ static ssize_t write_some(struct stream *stream, const struct iovec *iov, int n_
 	ssize_t n;
 
 	do {
-		n = n_iov == 1 ? send(stream->fd, iov->iov_base, iov->iov_len,
-					 MSG_NOSIGNAL)
-			       : send_pieces(stream->fd, iov, n_iov);
+		n = n_iov == 1
+			    ? send(stream->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL)
+			    : send_pieces(stream->fd, iov, n_iov);
 	} while (n < 0 && errno == EINTR);
 	if (n >= 0)
 		return n;
