@@ -6,12 +6,12 @@ little above what is (see README.md): who has to raise one says why in the commi
 import collections
 import re
 import socket
-import struct
 import sys
 import tempfile
 from pathlib import Path
 
 import syscalls
+from heap import HeapCounter
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build-release"
@@ -85,20 +85,13 @@ def count_syscalls(app):
 
 
 def count_heap_calls(app):
-    with tempfile.NamedTemporaryFile() as counter:
-        counter.write(bytes(8))
-        counter.flush()
-        side = start(app, "env", f"LD_PRELOAD={BUILD}/heap.so",
-                     f"HEAP_COUNT={counter.name}")
-
-        def calls():
-            return struct.unpack("Q", Path(counter.name).read_bytes())[0]
-        begun = calls()
-        assert begun > 0, "the heap calls of the start were not counted"
+    with HeapCounter(BUILD) as counter:
+        side = start(app, "env", *map("=".join, counter.environment.items()))
+        assert counter.calls() > 0, "the heap calls of the start were not counted"
         drive(port_of(side), REQUESTS)
-        before = calls()
+        before = counter.calls()
         drive(port_of(side), REQUESTS)
-        after = calls()
+        after = counter.calls()
         side.stop()
     return (after - before) / REQUESTS
 

@@ -9,6 +9,7 @@ from typing import Callable
 
 import memory
 import syscalls
+from heap import HeapCounter
 from peers import DIRECT, PEERS, VARIANTS
 from proxy import Proxy, place_on
 
@@ -88,6 +89,25 @@ def count_syscalls(peer, settings):
     return {"syscalls": {name: n / seen["requests"] for name, n in counted.items()}}
 
 
+def count_heap_calls(peer, settings):
+    """The same of heap calls; nothing where the proxy has an allocator of its own."""
+    with HeapCounter(settings.tools) as counter:
+        counted = replace(peer, environment=lambda place: peer.environment(place)
+                          | counter.environment)
+        with Proxy(counted, settings.tools, PROXY_CORE) as proxy:
+            begun = counter.calls()
+            command = command_of(proxy, settings, "pong", ["-c", settings.connections],
+                                 0)
+            printed = subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout
+            seen = checked(printed, peer)
+            n = counter.calls() - begun
+    return {"heap_calls": n / seen["requests"]} if begun else {}
+
+
+def count_calls(peer, settings):
+    return count_syscalls(peer, settings) | count_heap_calls(peer, settings)
+
+
 def latency(rate):
     def measure(peer, settings):
         seen = load(peer, settings, "pong", "-c", settings.connections, "-r", rate,
@@ -136,7 +156,7 @@ LATENCY = (("p50 us", "p50_us"), ("p99 us", "p99_us"), ("p99.9 us", "p999_us"))
 
 SCENARIOS = [
     Scenario("keepalive", "keep-alive requests, 1 KiB answers", requests(), CPU,
-             once=count_syscalls),
+             once=count_calls),
     *(Scenario(f"keepalive-{n}", f"the same, {n} connections",
                requests(connections=n, warm_up=seconds), CPU, max_rounds=rounds)
       for n, seconds, rounds in ((1, 0.5, 4), (512, 1, 4),  # seconds until all are

@@ -2,33 +2,53 @@
 """The printed result: one row of RATIOS is one column behind those of the scenario."""
 
 NUMBER = "{:.2f}"
+CPU = "cpu_us"
+BODY = "s_per_gb"
 
 
-def times_cpu_of(base):
-    """How many times the CPU of `base` a request takes; less is better."""
+def times(key, *bases):
+    """How many times the best of them; less is better."""
     def value(results, name):
-        return base in results and results[name]["cpu_us"] / results[base]["cpu_us"]
-    return value
+        best = [results[base][key] for base in bases if base in results]
+        return results[name][key] / min(best) if best else None
+    return key, value
 
 
 def times_rate_of(base):
     """How many times as many requests a second of CPU brings; more is better."""
     def value(results, name):
-        return base in results and results[base]["cpu_us"] / results[name]["cpu_us"]
-    return value
+        return results[base][CPU] / results[name][CPU] if base in results else None
+    return CPU, value
+
+
+def added(key):
+    """Above what it is without a proxy."""
+    def value(results, name):
+        return results[name][key] - results["direct"][key] if "direct" in results else None
+    return key, value
 
 
 def syscalls(results, name):
-    return sum(results[name].get("syscalls", {}).values())
+    return sum(results[name]["syscalls"].values()) if "syscalls" in results[name] else None
 
 
-RATIOS = [  # two lines of heading, and the number; where there is CPU per request
-    ("x CPU of", "relay", times_cpu_of("relay")),
-    ("x CPU of", "HAProxy TCP", times_cpu_of("haproxy-tcp")),
-    ("x rate of", "HAProxy", times_rate_of("haproxy-http")),
-    ("x rate of", "nginx", times_rate_of("nginx")),
-    ("x rate of", "Envoy", times_rate_of("envoy")),
-    ("calls per", "request", syscalls),
+def heap_calls(results, name):
+    return results[name].get("heap_calls")
+
+
+RATIOS = [  # two lines of heading; the number of the scenario that it needs, and the value
+    ("x CPU of", "relay", *times(CPU, "relay")),
+    ("x CPU of", "HAProxy TCP", *times(CPU, "haproxy-tcp")),
+    ("x rate of", "HAProxy", *times_rate_of("haproxy-http")),
+    ("x rate of", "nginx", *times_rate_of("nginx")),
+    ("x rate of", "Envoy", *times_rate_of("envoy")),
+    ("calls per", "request", CPU, syscalls),
+    ("heap calls", "per request", CPU, heap_calls),
+    ("x best HTTP", "rival", *times(BODY, "haproxy-http", "envoy")),
+    ("x best TCP", "rival", *times(BODY, "haproxy-tcp", "envoy-tcp")),
+    ("added", "p50", *added("p50_us")),
+    ("added", "p99", *added("p99_us")),
+    ("added", "p99.9", *added("p999_us")),
 ]
 WIDTH = 13
 
@@ -38,11 +58,10 @@ def columns_of(scenario, results):
     for heading, key in scenario.columns:
         first, _, second = heading.rpartition(" ")
         yield first, second, {name: results[name][key] for name in results}
-    if "cpu_us" not in next(iter(results.values())):
-        return
-    for first, second, value in RATIOS:
-        numbers = {name: value(results, name) for name in results}
-        if any(numbers.values()):
+    known = next(iter(results.values()))
+    for first, second, key, value in RATIOS:
+        numbers = {name: value(results, name) for name in results if key in known}
+        if any(number is not None for number in numbers.values()):
             yield first, second, numbers
 
 
@@ -53,7 +72,7 @@ def print_table(scenario, results):
         print(" " * 16 + "".join(f"{column[line]:>{WIDTH}}" for column in columns))
     for name in results:
         numbers = [column[2][name] for column in columns]
-        cells = [NUMBER.format(number) if number else "" for number in numbers]
+        cells = ["" if number is None else NUMBER.format(number) for number in numbers]
         print(f"{name:16}" + "".join(f"{cell:>{WIDTH}}" for cell in cells))
     print_syscalls(results)
 
