@@ -12,6 +12,7 @@
 
 #define PUMP_ROUNDS 4
 #define CHUNK_RUNS  64
+#define ONE_FLIGHT  14600 /* bytes: ten segments */
 
 /* Gone, or there is no memory for what it does not take: then it must not take what it
  * has for whole. */
@@ -231,11 +232,28 @@ static void switch_protocols(struct exchange *exchange, struct str rest)
 	exchange_start_tunnel(exchange);
 }
 
+/*
+ * Who has said close sends nothing more (RFC 9112 section 9.6): no byte can cross the
+ * response and make a reset of our end, and there is nothing to linger for. What goes in
+ * one flight (RFC 6928) needs no acknowledgement first, so that even the end of the pod
+ * takes nothing away.
+ */
+static bool is_last_word(const struct exchange *exchange)
+{
+	const struct client *client = exchange->client;
+
+	return !exchange->client_keeps_alive && exchange->request_body.done &&
+	       exchange->bytes_down <= ONE_FLIGHT && !client->in &&
+	       !client->stream.readable && !stream_is_blocked(&client->stream) &&
+	       !exchange->worker->draining;
+}
+
 static void complete(struct exchange *exchange, bool has_extra_bytes)
 {
 	if (has_extra_bytes)
 		exchange->upstream_persists = false;
-	exchange_end(exchange, OUTCOME_completed, CLIENT_GOES_ON);
+	exchange_end(exchange, OUTCOME_completed,
+		is_last_word(exchange) ? CLIENT_CLOSES : CLIENT_GOES_ON);
 }
 
 /* Content runs only, for a client that does not know chunks. */

@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """No keep-alive connection outlives its cap, and nobody loses a response to that."""
+import fcntl
+import socket
+import termios
 import time
 
 import pytest
 
 from harness.dialogue import OK
 from harness.message import read_response, text
+from harness.peer import wait_until
+
+TCP_CLOSE = 7   # of the kernel's tcp_states.h
 
 GET = text("GET / HTTP/1.1", "Host: app.test")
 GET_OLD = text("GET / HTTP/1.0", "Host: app.test", "Connection: keep-alive")
@@ -115,6 +121,30 @@ def test_requests_keep_coming_behind_the_last_response(nigh, backend):
         time.sleep(0.005)
     assert read_response(client).says_close()
     client.expect_fin()
+
+
+def what_became_of_bytes(client):
+    """They are taken, or answered by a reset."""
+    def state():
+        return client.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+
+    def unsent():
+        return fcntl.ioctl(client.sock, termios.TIOCOUTQ, bytes(4)) != bytes(4)
+    client.send(b"x")
+    wait_until(lambda: state() == TCP_CLOSE or not unsent(), "the kernel's answer")
+    return "reset" if state() == TCP_CLOSE else "taken"
+
+
+@pytest.mark.parametrize("size, late_bytes", [(0, "reset"), (14000, "reset"), (15000, "taken")])
+def test_who_said_close_needs_no_lingering(size, late_bytes, nigh, server):
+    """It sends nothing more; what goes in one flight needs nobody who sends it again."""
+    app = server()
+    client = nigh.inbound(app).client()
+    client.send(text("GET / HTTP/1.1", "Host: a", "Connection: close"))
+    app.request()[0].send(text("HTTP/1.1 200 OK", f"Content-Length: {size}", body="x" * size))
+    assert len(read_response(client).body) == size
+    client.expect_fin()
+    assert what_became_of_bytes(client) == late_bytes
 
 
 @pytest.mark.parametrize("direction", ["inbound", "outbound"])
