@@ -48,8 +48,9 @@ class Starter:
 
     # Of a test that does not say how many workers; tests/tsan/run wants more than one.
     WORKERS = os.environ.get("NIGH_TEST_WORKERS", "1")
+    # A pause between dialling and hearing of the connection is no failure.
     BASE = {"ADMIN": "127.0.0.1:0", "OUTBOUND": "off", "DRAIN_DELAY": "0s",
-            "WORKERS": WORKERS}
+            "WORKERS": WORKERS, "CONNECT_TIMEOUT": "30s"}
 
     def __init__(self, binary, stack, prefix=()):
         self.binary = binary

@@ -152,6 +152,7 @@ class ApiServer:
         self.watches = []           # (request, queue) of those that run
         self.intercept = None
         self.port = port
+        self._held = None
         self.apply(*objects)
         self.restart()
 
@@ -224,15 +225,31 @@ class ApiServer:
         self._listener.server_close()
         self._listener.cut_all()
         self.end_watches()
+        self._hold()
 
     def restart(self):
         """On the same port, once that is known."""
         self._listener = Listener(self, self.port)
         self.port = self._listener.server_address[1]
+        self._release()
         threading.Thread(target=self._listener.serve_forever,
                          kwargs={"poll_interval": 0.02}, daemon=True).start()
 
-    close = kill
+    def close(self):
+        self.kill()
+        self._release()
+
+    def _hold(self):
+        """Its port, which the kernel would give to anybody."""
+        self._release()
+        self._held = socket.socket()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._held.bind(("127.0.0.1", self.port))
+
+    def _release(self):
+        if self._held:
+            self._held.close()
+        self._held = None
 
     def cut_all(self):
         """Each connection; others can be made."""

@@ -80,7 +80,7 @@ class Backend:
         done = threading.Event()
         self._commands.append((command, done))
         self._wake.send(b"x")
-        assert done.wait(5), "backend thread is gone"
+        assert done.wait(30), "backend thread is gone"
 
     def freeze(self):
         """As SIGSTOP: the kernel still accepts, nobody answers."""

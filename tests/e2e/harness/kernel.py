@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from .peer import wait_until
+
 
 def own_address():
     """An address of this machine that is not loopback, or skip."""
@@ -35,11 +37,16 @@ def unread_at(peer):
 
 def held_between(sent, source, sink):
     """Of the bytes sent into source and not read from sink, how many are in no
-    queue of the kernel: so many hold the processes between the two."""
+    queue of the kernel, once none moves: so many hold the processes between the two."""
     ends = set()
     for peer in (source, sink):
         near, far = peer.sock.getsockname()[1], peer.sock.getpeername()[1]
         ends |= {(near, far), (far, near)}
-    queued = sum(out + unread for local, remote, out, unread in _rows()
-                 if (local, remote) in ends)
+    seen = []
+
+    def stands_still():     # the table is read while what it tells may change
+        seen.append(sorted(row for row in _rows() if row[:2] in ends))
+        return seen[-1] in seen[-3:-1]
+    wait_until(stands_still, "no byte moves", pause=0.05)
+    queued = sum(out + unread for _, _, out, unread in seen[-1])
     return sent - queued - len(sink.pending)

@@ -12,13 +12,15 @@ DEADLINE = float(os.environ.get("NIGH_TEST_DEADLINE", 10))
 
 
 def wait_until(condition, what, deadline=DEADLINE, pause=0.005):
-    """Poll until condition() is true and return its value."""
+    """Poll until condition() is true and return its value. It is asked once more behind
+    the deadline: what has passed may have been a pause of the machine."""
     end = time.monotonic() + deadline
     while True:
+        is_late = time.monotonic() > end
         value = condition()
         if value:
             return value
-        if time.monotonic() > end:
+        if is_late:
             raise AssertionError(f"waited {deadline:g} s for: {what}")
         time.sleep(pause)
 

@@ -174,8 +174,12 @@ class Sidecar:
     def wait_total(self, name, want, deadline=DEADLINE, **labels):
         """Counters are summed when asked for: wait until one has its value."""
         end = time.monotonic() + deadline
-        while (have := self.total(name, **labels)) != want:
-            assert time.monotonic() < end, f"{name}{labels} is {have}, want {want}"
+        while True:
+            is_late = time.monotonic() > end    # as in wait_until
+            have = self.total(name, **labels)
+            if have == want:
+                return
+            assert not is_late, f"{name}{labels} is {have}, want {want}"
             time.sleep(0.01)
 
     # --- process ---
@@ -196,7 +200,7 @@ class Sidecar:
         if LOSES_SIGNALS and number == signal.SIGTERM:
             with self._news:
                 came = self._news.wait_for(
-                    lambda: self._n_signals() > before or self.is_gone(), 3)
+                    lambda: self._n_signals() > before or self.is_gone(), 10)
             if not came:
                 self._process.send_signal(number)
 
