@@ -64,7 +64,8 @@ class Unheard:
     """A sidecar whose log nobody can read: its ports are chosen before."""
 
     def __init__(self, binary, app, sink, **settings):
-        self.ports = [free_port() for _ in range(2)]
+        with closed_port() as one, closed_port() as two:    # at a time: else it may be the same
+            self.ports = [hole.getsockname()[1] for hole in (one, two)]
         settings = {"INBOUND": f"127.0.0.1:{self.ports[0]}={app.port}", "OUTBOUND": "off",
                     "ADMIN": f"127.0.0.1:{self.ports[1]}", "DRAIN_DELAY": "0s", **settings}
         prefix = sink.pop("prefix", ())
@@ -82,11 +83,6 @@ class Unheard:
     def close(self):
         self.process.kill()
         self.process.wait()
-
-
-def free_port():
-    with closed_port() as hole:
-        return hole.getsockname()[1]
 
 
 @WORKERS

@@ -6,7 +6,7 @@ import pytest
 from harness.dialogue import OK, assert_local
 from harness.kube import EndpointsFile, endpoint, node, service, slice_of
 from harness.message import read_response, text
-from harness.peer import readable
+from harness.peer import DEADLINE, readable
 from harness.server import closed_port
 
 BUSY = text("HTTP/1.1 503 Service Unavailable", "nigh-not-processed: refused",
@@ -170,7 +170,8 @@ def test_the_next_one_hangs_up(nigh, server, tmp_path):
     client.send(text("GET /x HTTP/1.1", "Host: orders"))
     apps[0].request()[0].send(BUSY)
     rest = apps[1:]
-    first = next(app for app in rest if readable([app.sock], 0.5))
+    ready = readable([app.sock for app in rest], DEADLINE)
+    first = next(app for app in rest if app.sock in ready)
     first.request()[0].close()
     rest.remove(first)
     rest[0].request()[0].send(OK)

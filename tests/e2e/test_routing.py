@@ -289,8 +289,8 @@ def test_refused_goes_to_the_next_of_the_domain(world, cleanup):
     near = world.add("near")
     world.add("far")
     world.start(service("orders"), *world.slices(), at("near", hole.getsockname()[1]), *NODES)
-    assert world.who(20) == {"near": 20}
-    assert near.requests == 20
+    assert world.who(40) == {"near": 40}    # half of them begin with the hole
+    assert near.requests == 40
     assert world.side.total("nigh_retries_total", reason="connect_failed") >= 1
 
 
@@ -318,8 +318,11 @@ def test_failing_endpoint_is_set_aside(world, cleanup):
     world.start(service("orders"), *world.slices(), at("near", hole.getsockname()[1]), *NODES)
     world.who(60)
     assert world.side.total("nigh_retries_total", reason="connect_failed") < 20
-    aside = [row["port"] for row in endpoints_of(world.side) if row["set_aside_ms"]]
-    assert aside == [hole.getsockname()[1]]
+
+    def aside():            # it comes back by itself, until it fails again
+        world.who(1)
+        return [row["port"] for row in endpoints_of(world.side) if row["set_aside_ms"]]
+    assert wait_until(aside, "one is set aside") == [hole.getsockname()[1]]
 
 
 def test_all_set_aside_are_all_used(world, cleanup):
@@ -347,11 +350,12 @@ def test_about_even(world):
         world.add("near", name)
     side = world.start()
     with side.client("outbound") as client:
-        for _ in range(300):
+        for _ in range(600):
             client.send(text("GET / HTTP/1.1", "Host: orders"))
             read_response(client)
-    for _, made in world.backends.values():
-        assert 60 <= made.requests <= 140, {n: b.requests for n, (_, b) in world.backends.items()}
+    shares = {name: made.requests for name, (_, made) in world.backends.items()}
+    # 200 and at most seven standard deviations.
+    assert all(120 <= share <= 280 for share in shares.values()), shares
 
 
 def test_slices_are_a_union(world):
