@@ -3,6 +3,7 @@
 
 The application of these tests stops listening when the test says so: that is
 what tells nigh that nobody needs its outbound side any more."""
+import contextlib
 import http.client
 import json
 import signal
@@ -16,7 +17,8 @@ from harness.dialogue import OK
 from harness.kernel import own_address
 from harness.kube import EndpointsFile, endpoint, service, slice_of
 from harness.message import read_response, text
-from harness.peer import can_connect, connect, readable, wait_until
+from harness.pauses import patient, within
+from harness.peer import DEADLINE, can_connect, connect, readable, wait_until
 from harness.sidecar import fields_of, stopped
 
 GET = text("GET / HTTP/1.1", "Host: app.test")
@@ -87,15 +89,17 @@ def test_old_client_loses_keep_alive(nigh, server):
 
 
 @pytest.mark.parametrize("way", WAYS)
+@patient
 def test_accepting_goes_on_for_the_delay(way, nigh, server):
     app = server()
     side = nigh.inbound(app, DRAIN_DELAY="3s", DRAIN_TIMEOUT="30s")
     start = time.monotonic()
-    start_drain(side, way)
-    while time.monotonic() - start < 0.7:
-        client = side.client()
-        assert exchange(client, app).status == 200
-        client.close()
+    with within(2.9):
+        start_drain(side, way)
+        while time.monotonic() - start < 0.7:
+            client = side.client()
+            assert exchange(client, app).status == 200
+            client.close()
     wait_closed(side)
     assert time.monotonic() - start > 2.9
 
@@ -104,12 +108,10 @@ def test_accepting_ends_when_the_application_refuses(nigh, server):
     """From then on a refused connection serves a caller better than an accepted one."""
     app = server()
     side = nigh.inbound(app, **LONG)
-    start = time.monotonic()
     start_drain(side)
     assert can_connect(side.addr("inbound"))
     app.stop_listening()
-    assert side.wait(10) == 0, side.log
-    assert time.monotonic() - start < 8
+    assert side.wait(25) == 0, side.log     # before the delay is over
 
 
 def test_each_port_closes_for_itself(nigh, server):
@@ -157,9 +159,10 @@ def test_idle_connections_close_after_the_delay(nigh, server):
     side = nigh.inbound(app, DRAIN_DELAY="3s", DRAIN_TIMEOUT="30s")
     fresh, used = side.client(), side.client()
     exchange(used, app)
+    start = time.monotonic()
     start_drain(side)
-    fresh.expect_silence(0.3)
-    used.expect_silence(0.05)
+    assert readable([fresh.sock, used.sock], DEADLINE)
+    assert time.monotonic() - start > 2.9
     fresh.expect_fin()
     used.expect_fin()
     assert side.wait() == 0, side.log       # who does not close holds nobody
@@ -182,12 +185,15 @@ def test_request_that_crosses_the_end_is_not_taken(end, nigh, server):
                "it is refused by a reset")
 
 
+@patient
 def test_connection_accepted_last_is_served(nigh, server):
     """It was in the queue when the listener closed; its request is on the way."""
     app = server()
     side = nigh.inbound(app, DRAIN_DELAY="300ms", DRAIN_TIMEOUT="30s")
-    start_drain(side)
-    with stopped(side):
+    with contextlib.ExitStack() as stack:
+        with within(0.3):
+            start_drain(side)
+            stack.enter_context(stopped(side))
         time.sleep(0.4)
         client, silent = side.client(), side.client()
     side.wait_event("drain", phase="finishing")
@@ -212,14 +218,24 @@ def test_response_that_is_read_late(nigh, server):
     assert len(read_response(client).body) == len(body)
 
 
+def comes(side, socks):
+    """Whether nigh sends anything there: each answer of the admin port is a turn of its
+    worker."""
+    for _ in range(20):
+        side.json("/stats")
+        if readable(socks, 0.015):
+            return True
+    return False
+
+
 def test_response_that_nobody_reads_is_cut_off(nigh, server):
     """Its exchange is over, but a part of it waits in nigh."""
     app = server()
-    side = nigh.inbound(app, DRAIN_TIMEOUT="1s")
+    side = nigh.inbound(app, DRAIN_TIMEOUT="1s", POOL_IDLE_TIMEOUT="1h")
     client = side.client(rcvbuf=4096)
     for _ in range(200):                # until the kernel takes no more
         client.send(GET)
-        if not readable([app.sock, *(peer.sock for peer in app.peers)], 0.3):
+        if not comes(side, [app.sock, *(peer.sock for peer in app.peers)]):
             break
         conn, _ = app.request()
         conn.send(text("HTTP/1.1 200 OK", "Content-Length: 50000", body="x" * 50_000))
@@ -312,6 +328,7 @@ def test_outbound_goes_on(phase, nigh, server):
     assert side.wait() == 0, side.log
 
 
+@patient
 def test_quick_calls_are_not_quiet(nigh, server, backend):
     """An application that has stopped listening keeps one connection, and its calls are so
     short that none is in flight whenever one looks."""
@@ -320,20 +337,24 @@ def test_quick_calls_are_not_quiet(nigh, server, backend):
     client = side.client("outbound")
     request = text("GET / HTTP/1.1", f"Host: 127.0.0.1:{far.port}")
     start_drain(side)
-    app.stop_listening()
-    start = last = time.monotonic()
-    while last - start < 2:
+
+    def call():
         client.send(request)
         assert read_response(client).status == 200
-        # Where this machine has made a pause, nigh may take it for the end.
-        if time.monotonic() - last > 0.5:
-            return
-        last = time.monotonic()
-        time.sleep(0.02)
+
+    with within(0.5):           # nigh would take a longer pause for the end
+        app.stop_listening()
+        call()
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        with within(0.5):
+            time.sleep(0.02)
+            call()
     assert side.wait() == 0, side.log
 
 
 @pytest.mark.parametrize("inbound", [True, False])
+@patient
 def test_calls_on_connections_of_their_own_are_not_quiet(inbound, nigh, server, backend):
     """An application that keeps no connection still makes its last calls, one by one; most
     of the time there is nothing open that could tell."""
@@ -347,16 +368,14 @@ def test_calls_on_connections_of_their_own_are_not_quiet(inbound, nigh, server, 
             return read_response(client).status
 
     assert call() == 200
-    start_drain(side)
-    app.stop_listening()
-    last = time.monotonic()
-    for _ in range(8):
-        time.sleep(0.15)
-        # Where this machine has made a pause, nigh may take it for the end.
-        if time.monotonic() - last > 0.5:
-            return
+    with within(0.5):           # nigh would take a longer pause for the end
+        start_drain(side)
+        app.stop_listening()
         assert call() == 200
-        last = time.monotonic()
+    for _ in range(8):
+        with within(0.5):
+            time.sleep(0.15)
+            assert call() == 200
     assert side.wait() == 0, side.log
 
 
@@ -428,7 +447,7 @@ def test_listening_application_is_waited_for(nigh, server):
     start = time.monotonic()
     side.signal(signal.SIGTERM)
     assert side.wait() == 0, side.log
-    assert 0.9 < time.monotonic() - start < 5
+    assert time.monotonic() - start > 0.9
 
 
 def test_without_outbound_the_end_of_inbound_is_the_end(nigh, server):
@@ -475,10 +494,8 @@ def test_second_signal_ends_at_once(second, nigh, server):
     client.send(GET)
     app.request()
     start_drain(side)
-    start = time.monotonic()
     side.signal(second)
-    assert side.wait() == 1
-    assert time.monotonic() - start < 5
+    assert side.wait(25) == 1       # before the delay is over
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
