@@ -174,12 +174,15 @@ def test_long_heads_wait_for_each_other(nigh, server):
     """No memory for all heads at once, each of them incomplete: one after the other, and
     those that are short go on meanwhile."""
     app = server()
-    side = nigh.inbound(app, MAX_MEMORY="8MiB", HEADER_TIMEOUT="1h", MAX_REQUESTS="0")
+    side = nigh.inbound(app, MAX_MEMORY="8MiB", HEADER_TIMEOUT="1h", IDLE_TIMEOUT="1h",
+                        MAX_REQUESTS="0")
     first = text("GET /x HTTP/1.1", "Host: a", "X: " + "x" * 50000)[:-4]
     beside = side.client()
     clients = [side.client() for _ in range(200)]
-    for client in clients:
+    side.wait_total("nigh_connections", 201, side="downstream")
+    for client in clients:      # the oldest is the one that goes on
         client.send(first)
+        held(side)              # its worker has answered, so this one is begun
     assert settle(side, clients, "all wait") > 5 * MIB
     beside.send(GET)
     conn, _ = app.request()

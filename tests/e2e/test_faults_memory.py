@@ -217,7 +217,7 @@ def until_answered(side, name, host="orders"):
                 return read_response(client).body.decode()
         except (AssertionError, OSError):
             return CUT
-    wait_until(lambda: ask() == name, f"the calls go to {name}")
+    wait_until(lambda: ask() == name, f"the calls go to {name}", 30)
     return 200
 
 

@@ -141,14 +141,12 @@ def test_dead_connection_is_seen_before_use(method, side, end, nigh, server):
 def test_server_says_how_long_it_keeps(nigh, server):
     """A smaller Keep-Alive: timeout= wins over our own."""
     app = server()
-    stage = open_stage("inbound", nigh, app, POOL_IDLE_TIMEOUT="30s")
+    stage = open_stage("inbound", nigh, app, POOL_IDLE_TIMEOUT="1h")
     stage.client.send(stage.bytes(WARM))
     stage.next_request()
     stage.conn.send(text("HTTP/1.1 204 No Content", "Keep-Alive: timeout=1"))
     read_response(stage.client)
-    start = time.monotonic()
     stage.conn.expect_end()
-    assert time.monotonic() - start < 3
 
 
 def test_idle_upstream_connection_ends(nigh, server):

@@ -19,14 +19,14 @@ from harness.peer import wait_until
 N_PODS = 4
 N_CALLERS = 100
 RATE = float(os.environ.get("NIGH_TEST_RATE", 600))
-STAY = 3                # seconds that an application goes on serving after its signal
+STAY = 6                # seconds that an application goes on serving after its signal
 SPREAD = (0.5, 2)       # seconds after which a caller has heard of a removed endpoint
 
 
 class Pod:
     def __init__(self, nigh, folder, name, **settings):
         self.app = Application(folder, name, stay=STAY)
-        self.side = nigh.inbound(self.app, DRAIN_DELAY="5s", DRAIN_TIMEOUT="25s", **settings)
+        self.side = nigh.inbound(self.app, DRAIN_DELAY="9s", DRAIN_TIMEOUT="25s", **settings)
         self.addr = self.side.addr("inbound")
 
     def end_at_once(self):
