@@ -68,13 +68,15 @@ def test_new_pods_get_their_share(world, serve, cleanup):
     for side in sides[:2]:
         side.wait_event("rebalance_ends", new_addresses="1", deadline=3 * DEADLINE)
         wait_until(lambda of=side: progress(of)["connections_due"] == 0, "all is done", 20)
+    n_recycled = sum(map(recycled, sides))
+    wait_until(lambda: len(load.connections) >= N_CLIENTS + n_recycled, "all are back")
     load.stop()
     assert not load.failures, load.failures[:5]
     # The new one was there when the first was recycled, so all landed on what they knew.
     assert recycled(sides[2]) == 0 and not begun(sides[2])
     assert sides[2].total("nigh_connections_opened_total", side="downstream") >= \
         N_CLIENTS // 3
-    assert len(load.connections) == N_CLIENTS + sum(map(recycled, sides))
+    assert len(load.connections) == N_CLIENTS + n_recycled
 
 
 def test_a_rolling_update(world, serve):
