@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plain TCP balancer, like kube-proxy: each new connection goes to a random one of the
-present pods and stays there, whatever happens to the list afterwards. It never looks at
-the bytes, and a pod that refuses is the client's bad luck."""
+"""A plain TCP balancer, like kube-proxy: each new connection goes to one of the present pods
+and stays there, whatever happens to the list afterwards. It never looks at the bytes, and a
+pod that refuses is the client's bad luck. The pods take turns: drawn at random, the new ones
+of a few connections would now and then get hardly any, which shows nothing."""
 
 import asyncio
-import random
+import itertools
 
 
 class Leg(asyncio.Protocol):
@@ -49,7 +50,7 @@ class ClientLeg(Leg):
     async def assign(self):
         try:
             _, pod = await asyncio.get_running_loop().create_connection(
-                Leg, *random.choice(self.balancer.pods))
+                Leg, *self.balancer.next_pod())
         except OSError:
             self.transport.abort()
             return
@@ -62,6 +63,10 @@ class ClientLeg(Leg):
 class Balancer:
     def __init__(self):
         self.pods = []      # (address, port) of each; change it at any time
+        self.turns = itertools.count()
+
+    def next_pod(self):
+        return self.pods[next(self.turns) % len(self.pods)]
 
     async def start(self):
         self.server = await asyncio.get_running_loop().create_server(

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-START_SECONDS = 5
-END_SECONDS = 10
+START_SECONDS = 30
+END_SECONDS = 30
 running = []
 
 

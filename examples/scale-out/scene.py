@@ -46,6 +46,12 @@ class Scene:
             if self.clients.clock() >= next_row:
                 self.print_row()
 
+    async def watch_for(self, n_answers, begin, most=30):
+        """Until so many have come since then, but not for ever."""
+        while (sum(self.clients.counts(begin, math.inf).values()) < n_answers
+               and self.clients.clock() < begin + most):
+            await self.watch(0.5)
+
     def print_row(self):
         begin, self.rows = self.rows, self.rows + 1
         counted = self.clients.counts(begin, self.rows)

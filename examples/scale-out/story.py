@@ -20,6 +20,7 @@ from scene import Promises, Scene, introduce
 
 SETTLED = 1.0   # seconds after a scale-out from which the shares are judged
 REBALANCED = 2.5    # as much later every connection has been recycled once
+ENOUGH = 400    # answers that a share is judged by: longer on a machine that makes a pause
 HERE = Path(__file__).resolve().parent
 
 
@@ -91,6 +92,7 @@ async def outbound(stage):
                         joins=["a3", "a4", "b3", "b4"])
     publish(*names)
     await scene.watch(4)
+    await scene.watch_for(ENOUGH, grown + SETTLED)
 
     removed = scene.event("a1 removed", "a1 leaves the endpoints, and stops half a second later",
                           leaves=["a1"])
@@ -128,7 +130,7 @@ class Pod:
         self.name = f"p{number}"
         self.backend = Backend(self.name, "zone-a", f"127.0.2.{number}", port)
         self.sidecar = stage.sidecar(
-            f"{run}-{self.name}", OUTBOUND="off", DRAIN_DELAY="2s",
+            f"{run}-{self.name}", OUTBOUND="off", DRAIN_DELAY="5s",
             INBOUND=f"127.0.0.1:0={self.backend.address}:{port}/http",
             POD_IP=self.backend.address, **settings)
 
@@ -168,6 +170,7 @@ async def scale_out_behind_balancer(stage, run, title, about, **settings):
     grown = scene.event("+2 pods", "scale-out: 2 more pods, p3 p4", joins=["p3", "p4"])
     publish(pods)
     await scene.watch(4)
+    await scene.watch_for(ENOUGH, grown + REBALANCED)
     return scene, clients, balancer, pods, grown, publish
 
 
@@ -201,10 +204,10 @@ async def cure(stage):
 
     stopped = scene.event("SIGTERM p1", "SIGTERM to the sidecar of p1; the balancer hears of "
                           "it 1 s later", leaves=["p1"])
-    stopping = asyncio.ensure_future(pods[0].stop(application_goes_on=3))
+    stopping = asyncio.ensure_future(pods[0].stop(application_goes_on=6))
     await scene.watch(1)
     publish(pods[1:])
-    await scene.watch(3)
+    await scene.watch(6)
     await end(scene, balancer, pods[1:])
     status = await stopping
 
