@@ -34,13 +34,8 @@ static void trim(struct worker *worker, uint64_t now)
 static void on_tick(void *arg)
 {
 	struct worker *worker = arg;
-	struct deadline_list *lists[] = {&worker->idle, &worker->header, &worker->linger,
-		&worker->connect, &worker->pool_idle, &worker->response,
-		&worker->response_head, &worker->discovery};
 	uint64_t now = loop_ms(&worker->loop);
 
-	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
-		deadline_sweep(lists[i], now);
 	targets_sweep(worker, now);
 	trim(worker, now);
 	if (ceiling_is_reached(worker->loop.bufs.ceiling)) {
@@ -93,8 +88,6 @@ int worker_init(struct worker *worker, struct shared *shared, unsigned index)
 
 	*worker = (struct worker){
 		.shared = shared, .config = shared->config, .index = index};
-	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
-		deadline_list_init(lists[i], &worker->loop);
 	for (size_t i = 0; i < sizeof(worker->targets) / sizeof(*worker->targets); i++)
 		list_init(&worker->targets[i]);
 	list_init(&worker->tallies);
@@ -105,6 +98,8 @@ int worker_init(struct worker *worker, struct shared *shared, unsigned index)
 	err = loop_init(&worker->loop, max_head + LOOP_READ_BYTES);
 	if (err != 0)
 		return err;
+	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+		deadline_list_init(lists[i], &worker->loop);
 	buf_pool_limit(&worker->loop.bufs, &shared->ceiling);
 	worker->loop.on_tick = on_tick;
 	worker->loop.arg = worker;
@@ -231,23 +226,30 @@ static void ask_open(struct letter *letter, void *owner)
 	pthread_mutex_unlock(&ask->lock);
 }
 
-/* False when it had not begun in time. */
-static bool ask_wait(struct ask *ask, unsigned timeout_ms)
+/* A process that stood still has the other slices left, and its workers answer in them.
+ */
+#define ASK_SLICE_MS 100
+
+static void ask_wait_slice(struct ask *ask)
 {
 	struct timespec until;
-	int err = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	until.tv_nsec += ASK_SLICE_MS * 1000000L;
 	if (until.tv_nsec >= 1000000000) {
 		until.tv_sec++;
 		until.tv_nsec -= 1000000000;
 	}
+	pthread_cond_clockwait(&ask->changed, &ask->lock, CLOCK_MONOTONIC, &until);
+}
+
+/* False when it had not begun in time. */
+static bool ask_wait(struct ask *ask, unsigned timeout_ms)
+{
 	pthread_mutex_lock(&ask->lock);
-	while (ask->state == ASK_WAITS && err != ETIMEDOUT)
-		err = pthread_cond_clockwait(
-			&ask->changed, &ask->lock, CLOCK_MONOTONIC, &until);
+	for (unsigned ms = 0; ask->state == ASK_WAITS && ms < timeout_ms;
+		ms += ASK_SLICE_MS)
+		ask_wait_slice(ask);
 	if (ask->state == ASK_WAITS) {
 		ask->state = ASK_ABANDONED;
 		pthread_mutex_unlock(&ask->lock);

@@ -18,8 +18,12 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	loop->turn_us = 0; /* what is due now is not to wait for another tick */
 	streams_resolve_doubts(loop);
+	list_each_safe (node, next, &loop->deadline_lists)
+		deadline_sweep(
+			container_of(node, struct deadline_list, node), loop->due_ms);
 	if (loop->on_tick)
 		loop->on_tick(loop->arg);
+	loop->due_ms = loop_ms(loop);
 }
 
 int loop_init(struct loop *loop, size_t head_bytes)
@@ -31,6 +35,7 @@ int loop_init(struct loop *loop, size_t head_bytes)
 	list_init(&loop->deferred);
 	list_init(&loop->dead);
 	list_init(&loop->doubted);
+	list_init(&loop->deadline_lists);
 	buf_pool_init(&loop->bufs);
 	rng_init(&loop->rng, clock_us() ^ (uint64_t)(uintptr_t)loop);
 	loop->scratch = malloc(loop->scratch_bytes);
@@ -119,6 +124,7 @@ void deadline_list_init(struct deadline_list *list, struct loop *loop)
 {
 	list_init(&list->head);
 	list->loop = loop;
+	list_push(&loop->deadline_lists, &list->node);
 }
 
 void deadline_set(struct deadline_list *list, struct deadline *deadline,

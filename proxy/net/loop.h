@@ -53,11 +53,15 @@ struct loop {
 	void *arg;
 	struct list deferred;
 	struct list dead;
-	struct list doubted; /* streams whose last read may have hidden a reset */
+	struct list deadline_lists; /* deadline_list.node */
+	struct list doubted;        /* streams whose last read may have hidden a reset */
 	struct buf_pool bufs;
 	struct rng rng;
 	char *scratch; /* for reading: scratch_bytes, of whoever's callback runs */
 	size_t scratch_bytes;
+	uint64_t due_ms;  /* the time of the last tick: deadlines up to it are due in this
+			   * one, for what the kernel had for us by then has come since
+			   */
 	uint64_t turn_us; /* 0 = nobody has asked in this turn: loop_us */
 	int pipe[2];      /* bytes on their way from one socket to another; empty between
 			   * moves. Made when first needed; -1 is none, and PIPE_NEVER that
@@ -116,11 +120,13 @@ void loop_reap(struct loop *loop, struct deferred *deferred, deferred_fn *run);
 
 /*
  * Deadlines of one constant length wait in one list, in order, and cost nothing but two
- * pointers when they are set and cleared; the lists are swept once a tick, so a deadline
- * comes up to one tick late.
+ * pointers when they are set and cleared; the lists are swept once a tick, up to
+ * loop->due_ms. So a deadline comes up to two ticks late, and a process that stood still
+ * (a frozen pod, a throttled one) first hears what the kernel had for it meanwhile.
  */
 struct deadline_list {
 	struct list head;
+	struct list node; /* in loop->deadline_lists */
 	struct loop *loop;
 };
 

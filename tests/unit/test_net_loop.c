@@ -152,6 +152,7 @@ Test(net_loop, deadlines_in_order)
 	static const uint64_t hours[5] = {3, 5, 1, 4, 2};
 	uint64_t now = clock_ms();
 
+	cr_assert(loop_init(&loop, 100) == 0);
 	deadline_list_init(&list, &loop);
 	for (int i = 0; i < 5; i++)
 		deadline_set(&list, &jobs[i].deadline, hours[i] * HOUR, on_expiry);
@@ -168,12 +169,14 @@ Test(net_loop, deadlines_in_order)
 	deadline_sweep(&list, now + 7 * HOUR);
 	expect_ran("a");
 	cr_expect(list_empty(&list.head));
+	loop_fini(&loop);
 }
 
 Test(net_loop, deadline_takes_back_another)
 {
 	struct job a = {.name = 'a'}, b = {.name = 'b'}, c = {.name = 'c'};
 
+	cr_assert(loop_init(&loop, 100) == 0);
 	deadline_list_init(&list, &loop);
 	a.other = &b;
 	deadline_set(&list, &a.deadline, HOUR, on_expiry);
@@ -182,6 +185,7 @@ Test(net_loop, deadline_takes_back_another)
 	deadline_sweep(&list, clock_ms() + HOUR);
 	expect_ran("ac");
 	cr_expect(list_linked(&c.deadline.node) && !list_linked(&b.deadline.node));
+	loop_fini(&loop);
 }
 
 #define N_THREADS 4
@@ -255,4 +259,35 @@ Test(net_mailbox, each_letter_once_and_in_order)
 	mailbox_fini(&office.mailbox);
 	loop_fini(&office.loop);
 	cr_expect(lowest_free_fd() == fd);
+}
+
+/* When ticks came, until a deadline has. */
+static uint64_t ticks_ms[4];
+static size_t n_ticks;
+
+static void on_tick(void *arg)
+{
+	(void)arg;
+	cr_assert(n_ticks < 4);
+	ticks_ms[n_ticks++] = loop_ms(&loop);
+}
+
+static void on_due(struct deadline *deadline)
+{
+	cr_expect(n_ticks > 0 && deadline->at_ms <= ticks_ms[n_ticks - 1]);
+	cr_expect(n_ticks < 2 || deadline->at_ms > ticks_ms[n_ticks - 2]);
+	loop.stop = true;
+}
+
+/* What the kernel had for us by the deadline has come before it. */
+Test(net_loop, due_is_what_was_due_a_tick_before)
+{
+	struct deadline deadline = {0};
+
+	cr_assert(loop_init(&loop, 100) == 0);
+	deadline_list_init(&list, &loop);
+	loop.on_tick = on_tick;
+	deadline_set(&list, &deadline, LOOP_TICK_MS / 2, on_due);
+	loop_run(&loop);
+	loop_fini(&loop);
 }
