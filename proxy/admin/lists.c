@@ -186,7 +186,7 @@ void view_endpoints(const struct admin_host *host, struct reply *reply)
 {
 	cJSON *json = each_worker(host, reply, "services", add_targets);
 
-	cJSON_AddItemToObject(json, "rebalance", rebalance_json(host));
+	cJSON_AddItemToObject(json, "rebalance", rebalance_json(host, reply));
 	reply_json(reply, json);
 }
 

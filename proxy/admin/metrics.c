@@ -453,7 +453,8 @@ void view_metrics(const struct admin_host *host, struct reply *reply)
 	struct stats stats;
 	struct page page = {.host = host, .stats = &stats, .out = reply->out};
 
-	stats_take(&stats, host);
+	if (!stats_take(&stats, host))
+		reply->status = 503;
 	for (size_t i = 0; i < N_FAMILIES; i++) {
 		const struct family *family = &families[i];
 

@@ -78,13 +78,16 @@ static void add_worker(struct worker *worker, void *arg)
 		add_tally(&stats->tallies, container_of(node, struct tally, node));
 }
 
-void stats_take(struct stats *stats, const struct admin_host *host)
+bool stats_take(struct stats *stats, const struct admin_host *host)
 {
+	bool all = true;
+
 	*stats = (struct stats){0};
 	list_init(&stats->tallies);
 	for (unsigned i = 0; i < host->n_workers; i++)
-		if (!worker_ask(&host->workers[i], add_worker, stats, ASK_TIMEOUT_MS))
-			stats->n_silent++;
+		all = worker_ask(&host->workers[i], add_worker, stats, ASK_TIMEOUT_MS) &&
+		      all;
+	return all;
 }
 
 void stats_fini(struct stats *stats)
@@ -187,7 +190,7 @@ static cJSON *own_services(const struct growth *growth)
 	return list;
 }
 
-cJSON *rebalance_json(const struct admin_host *host)
+cJSON *rebalance_json(const struct admin_host *host, struct reply *reply)
 {
 	const struct growth *growth = host->growth(host->arg);
 	cJSON *json = cJSON_CreateObject(), *last;
@@ -195,7 +198,7 @@ cJSON *rebalance_json(const struct admin_host *host)
 
 	for (unsigned i = 0; i < host->n_workers; i++)
 		if (!worker_ask(&host->workers[i], add_due, &n_due, ASK_TIMEOUT_MS))
-			break;
+			reply->status = 503;
 	cJSON_AddItemToObject(json, "own_services", own_services(growth));
 	cJSON_AddNumberToObject(json, "rebalances", (double)growth->n_begun);
 	if (growth->n_begun > 0) {
@@ -217,7 +220,8 @@ void view_stats(const struct admin_host *host, struct reply *reply)
 	struct stats stats;
 	cJSON *json = cJSON_CreateObject(), *services;
 
-	stats_take(&stats, host);
+	if (!stats_take(&stats, host))
+		reply->status = 503;
 	cJSON_AddStringToObject(json, "version", NIGH_VERSION);
 	cJSON_AddNumberToObject(
 		json, "uptime_seconds", (double)(clock_ms() - host->started_ms) / 1000);
@@ -230,7 +234,7 @@ void view_stats(const struct admin_host *host, struct reply *reply)
 	cJSON_AddItemToObject(json, "retries",
 		named_counts(retry_names, stats.counters.retries, RETRY_REASONS));
 	cJSON_AddItemToObject(json, "local_responses", local_responses(&stats));
-	cJSON_AddItemToObject(json, "rebalance", rebalance_json(host));
+	cJSON_AddItemToObject(json, "rebalance", rebalance_json(host, reply));
 	services = cJSON_AddArrayToObject(json, "services");
 	list_each_safe (node, next, &stats.tallies)
 		cJSON_AddItemToArray(

@@ -7,11 +7,12 @@ struct stats {
 	struct counters counters;
 	struct gauges gauges;
 	struct list tallies;
-	unsigned n_silent; /* workers that did not answer in time */
 };
 
-/* Asks the workers one after the other. */
-void stats_take(struct stats *stats, const struct admin_host *host);
+/* Asks the workers one after the other. False when one did not answer in time: without
+ * its part counters would seem to have been set back. */
+__attribute__((warn_unused_result)) bool stats_take(
+	struct stats *stats, const struct admin_host *host);
 void stats_fini(struct stats *stats);
 
 extern const char *const direction_names[DIRECTIONS];

@@ -26,7 +26,8 @@ view_fn view_healthz, view_readyz, view_metrics, view_config, view_endpoints,
 /* Prints the JSON into the reply and frees it. */
 void reply_json(struct reply *reply, struct cJSON *json);
 
-/* Our own services, their last growth, and how far the rebalance is. */
-struct cJSON *rebalance_json(const struct admin_host *host);
+/* Our own services, their last growth, and how far the rebalance is. 503 when a worker
+ * does not answer. */
+struct cJSON *rebalance_json(const struct admin_host *host, struct reply *reply);
 
 const char *drain_phase_name(enum drain_phase phase);

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The admin port: status and shape of each path, metrics, who may ask."""
 import json
+import os
 
 import pytest
 
 from harness.dialogue import OK
-from harness.kernel import own_address
+from harness.kernel import own_address, thread_stopped
 from harness.kube import EndpointsFile, endpoint, node, service, slice_of
 from harness.message import read_response, text
 from harness.peer import connect, wait_until
@@ -217,6 +218,16 @@ def test_requests_are_counted(nigh, server):
     assert sum(by_code.values()) == 4 and len(by_code) == 2
     assert [value for code, value in by_code.items() if code.startswith("4")] == [1]
     assert scrape.total("nigh_request_duration_seconds_count") == 4
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/stats", "/connections", "/endpoints"])
+def test_no_sums_without_a_worker(path, nigh, server):
+    """Counters that go down would look like a restart, and make peaks of rates."""
+    side = nigh.inbound(server(), WORKERS="2")
+    worker = os.listdir(f"/proc/{side.pid}/task")[-1]       # they stand in order of birth
+    with thread_stopped(int(worker)):
+        assert side.admin(path)[0] == 503
+    assert side.admin(path)[0] == 200
 
 
 def test_connections_are_counted(nigh, server):

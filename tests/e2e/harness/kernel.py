@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the kernel knows: of TCP connections, how many bytes wait in its queues; and the
 addresses of this machine."""
+import contextlib
+import ctypes
+import os
 import re
 
 import pytest
@@ -50,3 +53,22 @@ def held_between(sent, source, sink):
     wait_until(stands_still, "no byte moves", pause=0.05)
     queued = sum(out + unread for _, _, out, unread in seen[-1])
     return sent - queued - len(sink.pending)
+
+
+PTRACE_INTERRUPT, PTRACE_DETACH, PTRACE_SEIZE = 0x4207, 17, 0x4206
+WALL = 0x40000000   # __WALL: threads too
+
+
+@contextlib.contextmanager
+def thread_stopped(tid):
+    """One thread stands still, the others of its process go on."""
+    def ptrace(request):
+        if ctypes.CDLL(None, use_errno=True).ptrace(request, tid, None, None):
+            pytest.skip(f"ptrace: {os.strerror(ctypes.get_errno())}")
+    ptrace(PTRACE_SEIZE)
+    try:
+        ptrace(PTRACE_INTERRUPT)
+        os.waitpid(tid, WALL)
+        yield
+    finally:
+        ptrace(PTRACE_DETACH)
