@@ -234,15 +234,17 @@ static void switch_protocols(struct exchange *exchange, struct str rest)
 
 /*
  * Who has said close sends nothing more (RFC 9112 section 9.6): no byte can cross the
- * response and make a reset of our end, and there is nothing to linger for. What goes in
- * one flight (RFC 6928) needs no acknowledgement first, so that even the end of the pod
- * takes nothing away.
+ * response and make a reset of our end, and there is nothing to linger for. HTTP/1.0 does
+ * not say it, and some behind it send another CRLF; behind CONNECT there may be anything.
+ * What goes in one flight (RFC 6928) needs no acknowledgement first, so that even the end
+ * of the pod takes nothing away.
  */
 static bool is_last_word(const struct exchange *exchange)
 {
 	const struct client *client = exchange->client;
 
-	return !exchange->client_keeps_alive && exchange->request_body.done &&
+	return !exchange->client_keeps_alive && !exchange->client_is_1_0 &&
+	       exchange->method != METHOD_CONNECT && exchange->request_body.done &&
 	       exchange->bytes_down <= ONE_FLIGHT && !client->in &&
 	       !client->stream.readable && !stream_is_blocked(&client->stream) &&
 	       !exchange->worker->draining;

@@ -111,6 +111,10 @@ struct upstream *upstream_take_idle(
 			container_of(endpoint->idle.next, struct upstream, idle_node);
 		bool look = careful || now - upstream->idle_since_ms > TRUST_IDLE_MS;
 
+		if (upstream->deadline.at_ms <= now) { /* not swept yet */
+			upstream_drop(upstream, false);
+			continue;
+		}
 		if (look && stream_peek(&upstream->stream) != -EAGAIN) {
 			endpoint_distrust(endpoint);
 			upstream_drop(upstream, false);

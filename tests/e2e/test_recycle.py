@@ -138,13 +138,19 @@ def what_became_of_bytes(client):
     return "reset" if state() == TCP_CLOSE else "taken"
 
 
-@pytest.mark.parametrize("size, late_bytes", [(0, "reset"), (14000, "reset"), (15000, "taken")])
-def test_who_said_close_needs_no_lingering(size, late_bytes, nigh, server):
+@pytest.mark.parametrize("start, size, late_bytes", [
+    ("GET / HTTP/1.1", 0, "reset"),
+    ("GET / HTTP/1.1", 14000, "reset"),
+    ("GET / HTTP/1.1", 15000, "taken"),
+    ("GET / HTTP/1.0", 0, "taken"),
+    ("CONNECT a:80 HTTP/1.1", 0, "taken"),
+])
+def test_who_said_close_needs_no_lingering(start, size, late_bytes, nigh, server):
     """It sends nothing more; what goes in one flight needs nobody who sends it again."""
     app = server()
     client = nigh.inbound(app).client()
-    client.send(text("GET / HTTP/1.1", "Host: a", "Connection: close"))
-    app.request()[0].send(text("HTTP/1.1 200 OK", f"Content-Length: {size}", body="x" * size))
+    client.send(text(start, "Host: a:80", "Connection: close"))
+    app.request()[0].send(text("HTTP/1.1 400 No", f"Content-Length: {size}", body="x" * size))
     assert len(read_response(client).body) == size
     client.expect_fin()
     assert what_became_of_bytes(client) == late_bytes
