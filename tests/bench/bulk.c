@@ -5,7 +5,7 @@
 // asks again.
 //
 //	bulk -p PROXY_PORT -b BACKEND_PORT [-c CONNECTIONS] [-u UP] [-d DOWN] [-k]
-//	     [-t SECONDS] [-w WARM_UP_SECONDS] [SCHEDSTAT...]
+//	     [-t SECONDS] [-w WARM_UP_SECONDS] [PID...]
 //
 // UP and DOWN are rounded up to 64 KiB; -k sends bodies in chunks instead of with their
 // length. Where a byte stands is in its value: the first of every read is checked, and
@@ -389,7 +389,7 @@ static void parse_options(int argc, char **argv)
 	}
 	if (!options.proxy.sin_port || !options.backend.sin_port) {
 		fprintf(stderr, "usage: bulk -p PROXY_PORT -b BACKEND_PORT [options] "
-				"[SCHEDSTAT...]\n");
+				"[PID...]\n");
 		exit(2);
 	}
 }

@@ -3,6 +3,7 @@
 // What pong and bulk have in common.
 #pragma once
 #include <arpa/inet.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -28,17 +29,27 @@ static struct sockaddr_in loopback(const char *port)
 	return at;
 }
 
-// CPU time of the threads whose schedstat files these are; NULL ends the list.
-static unsigned long long cpu_ns(char *const *schedstats)
+// CPU time of all threads of these processes; NULL ends the list. Threads come and go:
+// each time they are looked up anew.
+static unsigned long long cpu_ns(char *const *pids)
 {
 	unsigned long long sum = 0, ns;
-	for (; *schedstats; schedstats++) {
-		FILE *f = fopen(*schedstats, "r");
-		if (!f)
-			die(*schedstats);
-		if (fscanf(f, "%llu", &ns) == 1)
-			sum += ns;
-		fclose(f);
+	for (; *pids; pids++) {
+		char pattern[64];
+		glob_t threads;
+
+		snprintf(pattern, sizeof(pattern), "/proc/%s/task/*/schedstat", *pids);
+		if (glob(pattern, 0, NULL, &threads) != 0)
+			die(pattern);
+		for (size_t i = 0; i < threads.gl_pathc; i++) {
+			FILE *f = fopen(threads.gl_pathv[i], "r");
+			if (!f)
+				continue;
+			if (fscanf(f, "%llu", &ns) == 1)
+				sum += ns;
+			fclose(f);
+		}
+		globfree(&threads);
 	}
 	return sum;
 }

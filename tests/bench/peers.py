@@ -62,6 +62,7 @@ pid {place.directory}/nginx.pid;
 events {{ worker_connections 19900; }}
 http {{
     access_log off;
+    client_max_body_size 0;
     client_body_temp_path {place.directory}/body;
     proxy_temp_path {place.directory}/proxy;
     fastcgi_temp_path {place.directory}/fastcgi;
@@ -69,7 +70,7 @@ http {{
     scgi_temp_path {place.directory}/scgi;
     upstream backend {{
         server 127.0.0.1:{place.backend};
-        keepalive 6000;
+        keepalive 10000;
     }}
     server {{
         listen 127.0.0.1:{place.port} backlog=4096;
@@ -136,7 +137,7 @@ http://:{place.port} {{
     bind 127.0.0.1
     reverse_proxy 127.0.0.1:{place.backend} {{
         transport http {{
-            keepalive_idle_conns_per_host 512
+            keepalive_idle_conns_per_host 10000
         }}
     }}
 }}

@@ -5,7 +5,7 @@
 // that answers them. One thread, so that a core of its own is enough for both.
 //
 //	pong -p PROXY_PORT -b BACKEND_PORT [-c CONNECTIONS] [-t SECONDS]
-//	     [-w WARM_UP_SECONDS] [-n] [-r RATE] [SCHEDSTAT...]
+//	     [-w WARM_UP_SECONDS] [-n] [-r RATE] [PID...]
 //
 // -n: every request says `Connection: close` and the next one takes a new connection.
 // -r: an open loop instead: so many requests a second, each at its own time whatever
@@ -14,13 +14,14 @@
 // -a: the backend listens on every address of this machine.
 //
 // Each request carries a number; its answer must be 200 with that number and 1 KiB of the
-// right bytes. Prints one line of JSON about the time after the warm-up. The files named
-// are /proc/PID/task/TID/schedstat of the proxy's threads: their CPU time is read at both
-// ends of that time, here, so that nobody has to be scheduled in between.
+// right bytes. Prints one line of JSON about the time after the warm-up. The CPU time of
+// the processes named is read at both ends of that time, here, so that nobody has to be
+// scheduled in between.
 //
 // "reconnects" are connections that ended after an answer which said `Connection: close`:
 // the clients dial again, as any client does. "errors" are requests without their answer;
-// "wrong" are answers that are not the right one; "stuck" are connections that got none.
+// "wrong" are answers that are not the right one; "stuck" are connections that got none,
+// in an open loop none to the last request for a second.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -40,6 +41,7 @@
 #define ID_DIGITS      8
 #define LATENCY_MAX_US 2000000
 #define DIAL_SECONDS   30
+#define STUCK_SECONDS  1
 #define BUFFER_SIZE    4096 // one head and one body, with room for what a proxy adds
 
 #define REQUEST_TAIL                                                                     \
@@ -77,7 +79,7 @@ static struct {
 	int n_clients;
 	double seconds, warm_up;
 	double rate; // requests a second; 0 is a closed loop
-	char **schedstats;
+	char **pids;
 } options = {.n_clients = 64, .seconds = 3, .warm_up = 0.5};
 
 static struct {
@@ -416,10 +418,10 @@ static void parse_options(int argc, char **argv)
 			exit(2);
 		}
 	}
-	options.schedstats = argv + optind;
+	options.pids = argv + optind;
 	if (!options.proxy.sin_port || !options.backend.sin_port) {
 		fprintf(stderr, "usage: pong -p PROXY_PORT -b BACKEND_PORT [options] "
-				"[SCHEDSTAT...]\n");
+				"[PID...]\n");
 		exit(2);
 	}
 }
@@ -459,7 +461,7 @@ int main(int argc, char **argv)
 	next_due = now();
 	for (double end = now() + options.warm_up; now() < end;)
 		turn();
-	unsigned long long cpu = cpu_ns(options.schedstats);
+	unsigned long long cpu = cpu_ns(options.pids);
 	double begin = now(), end = begin + options.seconds;
 	count.requests = count.reconnects = 0; // errors count from the first byte on
 	memset(latencies, 0, sizeof(latencies));
@@ -467,11 +469,14 @@ int main(int argc, char **argv)
 		clients[i]->n_answers = 0;
 	while (now() < end)
 		turn();
-	cpu = cpu_ns(options.schedstats) - cpu;
+	cpu = cpu_ns(options.pids) - cpu;
 
 	int n_stuck = 0;
-	for (int i = 0; options.rate == 0 && i < options.n_clients; i++)
-		n_stuck += clients[i]->n_answers == 0;
+	for (int i = 0; i < options.n_clients; i++)
+		n_stuck += options.rate == 0
+				   ? clients[i]->n_answers == 0
+				   : clients[i]->asked &&
+					     now() - clients[i]->due > STUCK_SECONDS;
 	printf("{\"requests\": %lu, \"seconds\": %.3f, \"cpu_ns\": %llu, "
 	       "\"reconnects\": %lu, \"errors\": %lu, \"wrong\": %lu, \"stuck\": %d, "
 	       "\"p50_us\": %zu, \"p99_us\": %zu, \"p999_us\": %zu}\n",

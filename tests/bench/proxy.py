@@ -93,8 +93,3 @@ class Proxy:
             for task in Path(f"/proc/{pid}/task").iterdir():
                 queue += [int(child) for child in (task / "children").read_text().split()]
         return found
-
-    def schedstats(self):
-        """The files whose first number is the CPU time of one thread, in ns."""
-        return [task / "schedstat" for pid in self.processes()
-                for task in Path(f"/proc/{pid}/task").iterdir()]

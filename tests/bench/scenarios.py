@@ -40,30 +40,30 @@ class Scenario:
     max_rounds: int = 100
 
 
-def command_of(proxy, settings, program, options, warm_up, schedstats=()):
+def command_of(proxy, settings, program, options, warm_up, processes=()):
     """The command that loads the proxy."""
     command = [settings.tools / program,
                "-p", proxy.place.port, "-b", proxy.place.backend,
-               "-t", settings.seconds, "-w", warm_up, *options, *schedstats]
+               "-t", settings.seconds, "-w", warm_up, *options, *processes]
     return ["taskset", "-c", str(LOAD_CORE), *(str(word) for word in command)]
 
 
-def checked(printed, peer):
+def checked(printed):
     """The numbers that pong or bulk printed, if every answer was the right one."""
     seen = json.loads(printed or "{}")
     bad = {name: seen[name] for name in ("errors", "wrong", "stuck") if seen.get(name)}
     if bad or not (seen.get("requests") or seen.get("bytes")):
-        raise Failed(f"{peer.name}: {bad or seen or 'the load ended early'}")
+        raise Failed(f"{bad or seen or 'the load ended early'}")
     return seen
 
 
 def load(peer, settings, program, *options, warm_up=WARM_UP_SECONDS, urgent=False):
     with Proxy(peer, settings.tools, PROXY_CORE, urgent) as proxy:
         command = command_of(proxy, settings, program, options, warm_up,
-                             proxy.schedstats())
+                             proxy.processes())
         printed = subprocess.run(command, stdout=subprocess.PIPE, text=True,
                                  preexec_fn=lambda: place_on(LOAD_CORE, urgent)).stdout
-    return checked(printed, peer)
+    return checked(printed)
 
 
 # --- requests ---
@@ -85,7 +85,7 @@ def count_syscalls(peer, settings):
     with Proxy(peer, settings.tools, PROXY_CORE) as proxy:
         command = command_of(proxy, settings, "pong", ["-c", settings.connections], 0)
         printed, counted = syscalls.count(proxy.processes(), command)
-        seen = checked(printed, peer)
+        seen = checked(printed)
     return {"syscalls": {name: n / seen["requests"] for name, n in counted.items()}}
 
 
@@ -99,7 +99,7 @@ def count_heap_calls(peer, settings):
             command = command_of(proxy, settings, "pong", ["-c", settings.connections],
                                  0)
             printed = subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout
-            seen = checked(printed, peer)
+            seen = checked(printed)
             n = counter.calls() - begun
     return {"heap_calls": n / seen["requests"]} if begun else {}
 

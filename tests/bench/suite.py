@@ -92,8 +92,8 @@ def run_rounds(scenario, peers, arguments, settings):
     def attempt(measure, peer):
         try:
             return measure(peer, settings)
-        except Failed as failure:
-            print(f"\n{scenario.name}: {failure}")
+        except (Failed, RuntimeError, OSError) as failure:  # it answers wrong, not, or late
+            print(f"\n{scenario.name}: {peer.name}: {failure}", flush=True)
             failures.append(failure)
             return {}
     n_rounds = min(arguments.rounds, scenario.max_rounds)

@@ -21,6 +21,16 @@ def times_rate_of(base):
     return CPU, value
 
 
+def times_first(results, name):
+    """Where nigh is compared with itself."""
+    base = next(iter(results))
+    return None if "relay" in results else results[name][CPU] / results[base][CPU]
+
+
+def rate(results, name):
+    return 1e6 / results[name]["wall_us"]
+
+
 def added(key):
     """Above what it is without a proxy."""
     def value(results, name):
@@ -39,9 +49,11 @@ def heap_calls(results, name):
 RATIOS = [  # two lines of heading; the number of the scenario that it needs, and the value
     ("x CPU of", "relay", *times(CPU, "relay")),
     ("x CPU of", "HAProxy TCP", *times(CPU, "haproxy-tcp")),
+    ("x CPU of", "the first", CPU, times_first),
     ("x rate of", "HAProxy", *times_rate_of("haproxy-http")),
     ("x rate of", "nginx", *times_rate_of("nginx")),
     ("x rate of", "Envoy", *times_rate_of("envoy")),
+    ("requests", "a second", "wall_us", rate),
     ("calls per", "request", CPU, syscalls),
     ("heap calls", "per request", CPU, heap_calls),
     ("x best HTTP", "rival", *times(BODY, "haproxy-http", "envoy")),
