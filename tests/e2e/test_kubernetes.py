@@ -166,15 +166,18 @@ def test_what_is_not_called_any_more_is_not_watched(api, kube, backend):
     app = backend("a")
     server = api(service("orders"), orders(app.port), node("n1"))
     side = kube(server, DISCOVERY_IDLE="1s", IDLE_TIMEOUT="1s")
-    # Again until it is seen: a service that is not watched yet may be idle already.
-    wait_until(lambda: call(side) == "a" and server.watches, "it is watched")
+
+    def watched():      # called again until it is: it may be idle before that is seen
+        assert call(side) == "a"
+        return server.watches
+    wait_until(watched, "it is watched")
 
     def gone():
         server.send({"type": "ARE YOU THERE", "object": {}})
         return not server.watches
     wait_until(gone, "no watch is left", 40, pause=0.1)
     side.wait_total("nigh_discovery_services", 0)
-    wait_until(lambda: call(side) == "a" and server.watches, "it is watched again")
+    wait_until(watched, "it is watched again")
 
 
 def test_workers_share_the_watches(api, kube, backend):

@@ -7,6 +7,7 @@ import pytest
 from harness.dialogue import OK, SIDES, assert_local, open_stage
 from harness.kube import EndpointsFile, endpoint, node, service, slice_of
 from harness.message import read_response, text
+from harness.pauses import patient, within
 from harness.peer import DEADLINE, readable
 
 WARM = text("GET /warm HTTP/1.1", "Host: {host}")
@@ -138,6 +139,7 @@ def test_dead_connection_is_seen_before_use(method, side, end, nigh, server):
     assert stage.sidecar.total("nigh_local_responses_total") == 0
 
 
+@patient
 def test_server_says_how_long_it_keeps(nigh, server):
     """A smaller Keep-Alive: timeout= wins over our own."""
     app = server()
@@ -145,8 +147,9 @@ def test_server_says_how_long_it_keeps(nigh, server):
     stage.client.send(stage.bytes(WARM))
     stage.next_request()
     stage.conn.send(text("HTTP/1.1 204 No Content", "Keep-Alive: timeout=1"))
-    read_response(stage.client)
-    stage.conn.expect_end()
+    with within(3):
+        read_response(stage.client)
+        stage.conn.expect_end()
 
 
 def test_idle_upstream_connection_ends(nigh, server):

@@ -5,7 +5,7 @@ import contextlib
 import functools
 import time
 
-TRIES = 10
+TRIES = 3
 
 
 class Paused(Exception):
@@ -39,5 +39,6 @@ def patient(test):
                 return test(*arguments, **fixtures)
             except Paused as pause:
                 pauses.append(str(pause))
+                print(f"{test.__name__}: {pause}")
         raise AssertionError(f"never in time: {pauses}")
     return run
