@@ -82,27 +82,16 @@ static enum head_result split_request_line(struct head *head, struct str line)
 	return HEAD_DONE;
 }
 
-/* -1 when they are not. */
-static int three_digits(const char *s)
-{
-	unsigned a = (unsigned)s[0] - '0', b = (unsigned)s[1] - '0',
-		 c = (unsigned)s[2] - '0';
-
-	return a > 9 || b > 9 || c > 9 ? -1 : (int)(a * 100 + b * 10 + c);
-}
-
 /* HTTP-version SP three digits, then nothing or SP and a phrase (RFC 9112 section 4). */
 static enum head_result split_status_line(struct head *head, struct str line)
 {
 	const size_t at_code = sizeof("HTTP/1.1 ") - 1;
-	int status;
+	uint64_t status;
 
 	head->problem = "a malformed status line";
 	if (line.len < at_code + 3 || !is_version((struct str){line.ptr, 8}) ||
-		line.ptr[5] != '1' || line.ptr[8] != ' ')
-		return HEAD_BAD;
-	status = three_digits(line.ptr + at_code);
-	if (status < 0)
+		line.ptr[5] != '1' || line.ptr[8] != ' ' ||
+		!str_to_u64((struct str){line.ptr + at_code, 3}, &status))
 		return HEAD_BAD;
 	head->minor = (uint8_t)(line.ptr[7] - '0');
 	head->status = (uint16_t)status;
