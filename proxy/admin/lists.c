@@ -13,8 +13,6 @@
 #include "flow/target.h"
 #include "topo/store.h"
 
-#define ASK_TIMEOUT_MS 1000
-
 static void add_to_number(cJSON *object, const char *name, double more)
 {
 	cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
@@ -176,17 +174,22 @@ static cJSON *each_worker(const struct admin_host *host, struct reply *reply,
 	cJSON *json = cJSON_CreateObject();
 	cJSON *list = cJSON_AddArrayToObject(json, name);
 
-	for (unsigned i = 0; i < host->n_workers; i++)
-		if (!worker_ask(&host->workers[i], add, list, ASK_TIMEOUT_MS))
-			reply->status = 503;
+	reply_ask_workers(host, reply, add, list);
 	return json;
+}
+
+static void count_due(struct worker *worker, void *arg)
+{
+	*(unsigned *)arg += worker->gauges.due;
 }
 
 void view_endpoints(const struct admin_host *host, struct reply *reply)
 {
 	cJSON *json = each_worker(host, reply, "services", add_targets);
+	unsigned n_due = 0;
 
-	cJSON_AddItemToObject(json, "rebalance", rebalance_json(host, reply));
+	reply_ask_workers(host, reply, count_due, &n_due);
+	cJSON_AddItemToObject(json, "rebalance", rebalance_json(host, n_due));
 	reply_json(reply, json);
 }
 

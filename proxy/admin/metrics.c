@@ -453,8 +453,7 @@ void view_metrics(const struct admin_host *host, struct reply *reply)
 	struct stats stats;
 	struct page page = {.host = host, .stats = &stats, .out = reply->out};
 
-	if (!stats_take(&stats, host))
-		reply->status = 503;
+	stats_take(&stats, host, reply);
 	for (size_t i = 0; i < N_FAMILIES; i++) {
 		const struct family *family = &families[i];
 

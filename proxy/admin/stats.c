@@ -10,8 +10,6 @@
 #include "flow/recycle.h"
 #include "topo/growth.h"
 
-#define ASK_TIMEOUT_MS 1000
-
 const char *const direction_names[DIRECTIONS] = {"inbound", "outbound"};
 const char *const side_names[SIDES] = {"downstream", "upstream"};
 const char *const retry_names[RETRY_REASONS] = {
@@ -78,16 +76,11 @@ static void add_worker(struct worker *worker, void *arg)
 		add_tally(&stats->tallies, container_of(node, struct tally, node));
 }
 
-bool stats_take(struct stats *stats, const struct admin_host *host)
+void stats_take(struct stats *stats, const struct admin_host *host, struct reply *reply)
 {
-	bool all = true;
-
 	*stats = (struct stats){0};
 	list_init(&stats->tallies);
-	for (unsigned i = 0; i < host->n_workers; i++)
-		all = worker_ask(&host->workers[i], add_worker, stats, ASK_TIMEOUT_MS) &&
-		      all;
-	return all;
+	reply_ask_workers(host, reply, add_worker, stats);
 }
 
 void stats_fini(struct stats *stats)
@@ -166,11 +159,6 @@ static cJSON *service(const struct tally *tally)
 	return json;
 }
 
-static void add_due(struct worker *worker, void *arg)
-{
-	*(unsigned *)arg += worker->gauges.due;
-}
-
 static cJSON *own_services(const struct growth *growth)
 {
 	cJSON *list = cJSON_CreateArray();
@@ -190,15 +178,11 @@ static cJSON *own_services(const struct growth *growth)
 	return list;
 }
 
-cJSON *rebalance_json(const struct admin_host *host, struct reply *reply)
+cJSON *rebalance_json(const struct admin_host *host, unsigned n_due)
 {
 	const struct growth *growth = host->growth(host->arg);
 	cJSON *json = cJSON_CreateObject(), *last;
-	unsigned n_due = 0;
 
-	for (unsigned i = 0; i < host->n_workers; i++)
-		if (!worker_ask(&host->workers[i], add_due, &n_due, ASK_TIMEOUT_MS))
-			reply->status = 503;
 	cJSON_AddItemToObject(json, "own_services", own_services(growth));
 	cJSON_AddNumberToObject(json, "rebalances", (double)growth->n_begun);
 	if (growth->n_begun > 0) {
@@ -220,8 +204,7 @@ void view_stats(const struct admin_host *host, struct reply *reply)
 	struct stats stats;
 	cJSON *json = cJSON_CreateObject(), *services;
 
-	if (!stats_take(&stats, host))
-		reply->status = 503;
+	stats_take(&stats, host, reply);
 	cJSON_AddStringToObject(json, "version", NIGH_VERSION);
 	cJSON_AddNumberToObject(
 		json, "uptime_seconds", (double)(clock_ms() - host->started_ms) / 1000);
@@ -234,7 +217,7 @@ void view_stats(const struct admin_host *host, struct reply *reply)
 	cJSON_AddItemToObject(json, "retries",
 		named_counts(retry_names, stats.counters.retries, RETRY_REASONS));
 	cJSON_AddItemToObject(json, "local_responses", local_responses(&stats));
-	cJSON_AddItemToObject(json, "rebalance", rebalance_json(host, reply));
+	cJSON_AddItemToObject(json, "rebalance", rebalance_json(host, stats.gauges.due));
 	services = cJSON_AddArrayToObject(json, "services");
 	list_each_safe (node, next, &stats.tallies)
 		cJSON_AddItemToArray(

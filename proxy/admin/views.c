@@ -10,7 +10,7 @@
 
 #include "topo/explain.h"
 
-#define HEALTH_TIMEOUT_MS 1000
+#define ASK_TIMEOUT_MS 1000
 
 /* The exit statuses of `nigh explain` as HTTP has them, for the command to map back. */
 static const int explain_status[] = {
@@ -33,6 +33,14 @@ void reply_json(struct reply *reply, cJSON *json)
 	cJSON_free(text);
 }
 
+void reply_ask_workers(const struct admin_host *host, struct reply *reply,
+	worker_fn *question, void *arg)
+{
+	for (unsigned i = 0; i < host->n_workers; i++)
+		if (!worker_ask(&host->workers[i], question, arg, ASK_TIMEOUT_MS))
+			reply->status = 503;
+}
+
 const char *drain_phase_name(enum drain_phase phase)
 {
 	static const char *const names[] = {"serving", "delay", "finishing", "drained"};
@@ -49,8 +57,7 @@ static void say_nothing(struct worker *worker, void *arg)
 void view_healthz(const struct admin_host *host, struct reply *reply)
 {
 	for (unsigned i = 0; i < host->n_workers; i++) {
-		if (!worker_ask(
-			    &host->workers[i], say_nothing, NULL, HEALTH_TIMEOUT_MS)) {
+		if (!worker_ask(&host->workers[i], say_nothing, NULL, ASK_TIMEOUT_MS)) {
 			reply->status = 503;
 			fprintf(reply->out, "worker %u has not turned for a second\n", i);
 			return;

@@ -26,8 +26,12 @@ view_fn view_healthz, view_readyz, view_metrics, view_config, view_endpoints,
 /* Prints the JSON into the reply and frees it. */
 void reply_json(struct reply *reply, struct cJSON *json);
 
-/* Our own services, their last growth, and how far the rebalance is. 503 when a worker
- * does not answer. */
-struct cJSON *rebalance_json(const struct admin_host *host, struct reply *reply);
+/* One worker after the other; one that does not answer in time makes it 503: without its
+ * part counters would seem to have been set back. */
+void reply_ask_workers(const struct admin_host *host, struct reply *reply,
+	worker_fn *question, void *arg);
+
+/* Our own services, their last growth, and how far the rebalance is. */
+struct cJSON *rebalance_json(const struct admin_host *host, unsigned n_due);
 
 const char *drain_phase_name(enum drain_phase phase);
